@@ -1,0 +1,87 @@
+"""Reads the files of languages/: data only, one TOML a language."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data_prep.errors import UnknownNameError, UserError
+
+_SHIPPED = Path(__file__).resolve().parent.parent / "languages"
+
+
+class Language(BaseModel):
+    """What is known of one language. The file's name is the language's code."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    code: str = Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="BCP-47 tag; the file's name")
+    iso639_3: str = Field(pattern=r"^[a-z]{3}$", description="ISO 639-3 code of the individual language")
+    name: str = Field(min_length=1, description="name in English")
+    autonym: str = Field(min_length=1, description="the language's own name for itself")
+    script: str = Field(pattern=r"^[A-Z][a-z]{3}$", description="ISO 15924 code of the script captions are in")
+    direction: Literal["ltr", "rtl"] = Field(default="ltr", description="writing direction")
+    sources: dict[str, str] = Field(
+        description="sources that hold captions in it, each with the locale code the source files it under"
+    )
+    caveats: list[str] = Field(default_factory=list, description="what a user of the data should know")
+
+
+def folders() -> list[Path]:
+    """Folders that are scanned: those in MLILT_LANGUAGES (separated as in PATH), then the shipped one."""
+    own = os.environ.get("MLILT_LANGUAGES", "")
+    return [Path(p) for p in own.split(os.pathsep) if p] + [_SHIPPED]
+
+
+def _files() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in sorted(folder.glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def read_language(path: Path) -> Language:
+    """Reads and checks one language file.
+
+    Raises:
+        UserError: names every mistake in the file at once, each with its key.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML in UTF-8: {error}") from error
+    try:
+        language = Language.model_validate(data)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise UserError(f"{path} has {len(lines)} mistake(s):\n" + "\n".join(lines)) from error
+    if language.code != path.stem:
+        raise UserError(f"{path}: code is {language.code!r}, but the file's name says {path.stem!r}. Make them equal.")
+    return language
+
+
+def load_language(code: str) -> Language:
+    """The language with this code.
+
+    Raises:
+        UnknownNameError: there is no file for it; the message suggests the nearest codes and says how to add one.
+    """
+    files = _files()
+    if code in files:
+        return read_language(files[code])
+    by_name = {lang.name.casefold(): lang.code for lang in load_languages()}
+    if code.casefold() in by_name:
+        raise UserError(f"There is no language named {code!r}. Did you mean {by_name[code.casefold()]}?")
+    raise UnknownNameError(
+        "language", code, files, "`mlilt languages` lists them; a new one is one file in languages/ (CONTRIBUTING.md)."
+    )
+
+
+def load_languages() -> list[Language]:
+    """All languages there are, by code."""
+    return [read_language(path) for _, path in sorted(_files().items())]

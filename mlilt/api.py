@@ -1,0 +1,80 @@
+"""What the command line does, as calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import data_prep
+from data_prep.errors import UserError
+from data_prep.pipeline import Prepared
+from mlilt import config as configs
+from mlilt.record import RunRecord
+
+
+def prepare(
+    lang: str,
+    source: Sequence[str] = (),
+    limit: int | None = None,
+    out: Path | str | None = None,
+    offline: bool = False,
+    force: bool = False,
+    text: str | None = "e5-small",
+    progress: bool = True,
+) -> Prepared:
+    """Builds a language's image-caption data set; see `data_prep.prepare`.
+
+    Args:
+        text: the text tower whose tokenizer the card counts tokens with; None counts none.
+    """
+    return data_prep.prepare(lang, source, limit, out, offline, force, _tokenizer(text, offline, progress), progress)
+
+
+def _tokenizer(name: str | None, offline: bool, progress: bool) -> Any:
+    """The name of a text tower with a function that counts tokens, loaded when it is called."""
+    if name is None:
+        return None
+    loaded: list[Any] = []
+
+    def count(captions: Sequence[str]) -> Sequence[int]:
+        if not loaded:
+            from mlilt.towers.text import load_tokenizer
+
+            loaded.append(load_tokenizer(name, offline=offline, progress=progress))
+        encoded = loaded[0](list(captions), add_special_tokens=False, return_attention_mask=False)["input_ids"]
+        return [len(ids) for ids in encoded]
+
+    return name, count
+
+
+def train(
+    lang: str,
+    *,
+    out: Path | str | None = None,
+    resume: bool = False,
+    force: bool = False,
+    offline: bool = False,
+    progress: bool = True,
+    **settings: Any,
+) -> RunRecord:
+    """Trains and evaluates one run; see `mlilt.training.loop.train`.
+
+    Args:
+        lang: language code of a prepared data set.
+        settings: any of `mlilt.config.RunConfig`, such as strategy="layernorm", epochs=10, seed=1.
+    """
+    from mlilt.training import loop
+
+    config = configs.make({"lang": lang, **settings}, "the call")
+    return loop.train(config, out=out, resume=resume, force=force, offline=offline, progress=progress)
+
+
+def compare(*args: Any, **kwargs: Any) -> Any:
+    """Compares runs and writes a report; see `mlilt.comparison.compare`."""
+    from mlilt.comparison import compare as run
+
+    return run(*args, **kwargs)
+
+
+__all__ = ["UserError", "compare", "prepare", "train"]

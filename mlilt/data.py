@@ -1,0 +1,106 @@
+"""A prepared data set as training and evaluation see it: rows, entries and sampled captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from data_prep.errors import UserError
+from data_prep.pipeline import read_manifest
+
+SPLITS = ("train", "validation", "test")
+MAX_KEYWORDS = 4
+_COLUMNS = ["image_id", "captions", "keywords", "captions_en", "concept", "source", "variant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One picture with its captions; the picture's bytes stay on disk."""
+
+    image_id: str
+    captions: tuple[str, ...]
+    keywords: tuple[str, ...]
+    captions_en: tuple[str, ...]
+    concept: str
+    source: str
+    variant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Pictures that share their captions: one emoji by several vendors, or one photograph.
+
+    Attributes:
+        captions: whole captions, the first being the main one.
+        keywords: words of which several make a caption too.
+        concept: what is shown; entries of one concept are never each other's negatives.
+        rows: places of its pictures in the split.
+    """
+
+    captions: tuple[str, ...]
+    keywords: tuple[str, ...]
+    concept: str
+    rows: tuple[int, ...]
+
+
+def manifest(folder: Path) -> dict[str, object]:
+    """The data set's manifest; raises UserError if the folder holds none."""
+    return read_manifest(folder)
+
+
+def read_rows(folder: Path, split: str) -> list[Row]:
+    """All rows of a split, without pictures.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        table = pq.read_table(_file(folder, split), columns=_COLUMNS)
+    except Exception as error:  # pyarrow raises kinds of its own
+        raise UserError(
+            f"The split {split} of {folder} cannot be read: {error}. Run `mlilt prep` again with --force."
+        ) from error
+    lists = {"captions", "keywords", "captions_en"}
+    columns = [[tuple(v) for v in table[c].to_pylist()] if c in lists else table[c].to_pylist() for c in _COLUMNS]
+    return [Row(*values) for values in zip(*columns, strict=True)]
+
+
+def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> Iterator[tuple[str, bytes]]:
+    """(image id, encoded picture) of a split, in order; of `wanted` image ids alone if given."""
+    file = pq.ParquetFile(_file(folder, split))
+    for batch in file.iter_batches(batch_size=64, columns=["image_id", "image"]):
+        for image_id, image in zip(batch["image_id"].to_pylist(), batch["image"], strict=True):
+            if wanted is None or image_id in wanted:
+                yield image_id, image["bytes"].as_py()
+
+
+def entries(rows: Sequence[Row]) -> list[Entry]:
+    """Groups rows that share concept and captions, in order of first appearance."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for place, row in enumerate(rows):
+        groups.setdefault((row.captions, row.keywords, row.concept), []).append(place)
+    return [Entry(c, k, concept, tuple(places)) for (c, k, concept), places in groups.items()]  # type: ignore[arg-type]
+
+
+def sample_caption(entry: Entry, keyword_share: float, random: np.random.Generator) -> str:
+    """One caption of an entry: a whole one, or with probability `keyword_share` one to four keywords."""
+    if entry.keywords and random.random() < keyword_share:
+        count = int(random.integers(1, min(len(entry.keywords), MAX_KEYWORDS) + 1))
+        chosen = random.choice(len(entry.keywords), size=count, replace=False)
+        return ", ".join(entry.keywords[i] for i in chosen)
+    return entry.captions[int(random.integers(len(entry.captions)))]
+
+
+def draws(entry: Entry, pictures_per_caption: int, random: np.random.Generator) -> list[tuple[int, ...]]:
+    """An entry's pictures, shuffled, in groups that share one caption; each picture is in exactly one."""
+    order = random.permutation(len(entry.rows))
+    starts = range(0, len(order), pictures_per_caption)
+    return [tuple(entry.rows[i] for i in order[s : s + pictures_per_caption]) for s in starts]
+
+
+def _file(folder: Path, split: str) -> Path:
+    return folder / "data" / f"{split}-00000-of-00001.parquet"

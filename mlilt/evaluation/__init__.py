@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: retrieval and its intervals. Uses neither files nor models."""

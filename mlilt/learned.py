@@ -1,0 +1,64 @@
+"""What a run keeps of its model: the trained parameters, in safetensors, loaded strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from data_prep.errors import UserError
+
+
+def learned(module: nn.Module) -> dict[str, Tensor]:
+    """What a run must keep: trained parameters, and buffers that a module says were set from the training data."""
+    kept = {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
+    for name, part in module.named_modules():
+        for buffer in getattr(part, "learned_buffers", ()):
+            kept[f"{name}.{buffer}".removeprefix(".")] = part.get_buffer(buffer)
+    return kept
+
+
+def load_learned(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Puts `tensors` in their places.
+
+    Raises:
+        UserError: a name too many, one missing, or another shape or dtype; all are named.
+    """
+    places = learned(module)
+    wrong = [f"{name} is too many" for name in sorted(set(tensors) - set(places))]
+    wrong += [f"{name} is missing" for name in sorted(set(places) - set(tensors))]
+    wrong += [
+        f"{name} is {tuple(t.shape)} {t.dtype}, not {tuple(places[name].shape)} {places[name].dtype}"
+        for name, t in tensors.items()
+        if name in places and (t.shape != places[name].shape or t.dtype != places[name].dtype)
+    ]
+    if wrong:
+        raise UserError("The weights do not fit the model: " + "; ".join(wrong[:5]) + (" ..." if len(wrong) > 5 else ""))
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            places[name].copy_(tensor)
+
+
+def save_weights(module: nn.Module, path: Path, about: Mapping[str, str]) -> int:
+    """Writes the learned tensors as safetensors, with `about` in the header; returns the file's size in bytes."""
+    partial = path.with_suffix(".part")
+    save_file({k: t.detach().cpu().contiguous().clone() for k, t in learned(module).items()}, partial, dict(about))
+    partial.replace(path)
+    return path.stat().st_size
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file of learned weights, and its header.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {error}. Train the run again.") from error

@@ -1,0 +1,157 @@
+"""Puts a model together from settings, and loads a finished run as one that encodes text and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from data_prep.errors import UserError
+from mlilt import learned, record, strategies
+from mlilt.alignment.dual_encoder import DualEncoder
+from mlilt.config import RunConfig
+from mlilt.record import RunRecord
+from mlilt.strategies import Account
+from mlilt.towers import embedding_rows, text, vision
+from mlilt.towers.text import TextTower
+from mlilt.towers.vision import VisionTower
+from mlilt.towers.weights import digest
+
+_TEXT_BATCH = 256
+_IMAGE_BATCH = 32
+
+
+
+def assemble(config: RunConfig, tower: TextTower, image_width: int) -> tuple[DualEncoder, Account]:
+    """The dual encoder of a run with its strategy applied, and the strategy's account.
+
+    Initial weights follow from torch's generator: seed it before.
+    """
+    account = strategies.apply(strategies.load(config.strategy), tower.encoder)
+    return DualEncoder(tower, image_width, config.dim, config.temperature).eval(), account
+
+
+def encode_captions(dual: DualEncoder, captions: Sequence[str], dtype: torch.dtype, projected: bool = True) -> Tensor:
+    """Embeddings of captions, in order.
+
+    Args:
+        dual: the dual encoder, on the device where to compute.
+        captions: any number of captions.
+        dtype: precision of matrix products.
+        projected: False for the text tower's own vectors.
+
+    Returns:
+        float32 of shape (n, dim), L2-normalized, or (n, text width); on the CPU.
+    """
+    tower: Any = dual.text
+    device = dual.log_scale.device
+    ids = tower.tokenize(captions)
+    out = torch.empty(len(ids), dual.text_projection.weight.shape[0] if projected else tower.width)
+    # By length, so that little is padded.
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        for start in range(0, len(order), _TEXT_BATCH):
+            places = order[start : start + _TEXT_BATCH]
+            tokens, mask = (t.to(device) for t in tower.pad([ids[i] for i in places]))
+            out[places] = (dual.encode_text(tokens, mask) if projected else tower(tokens, mask)).float().cpu()
+    return out
+
+
+class Model:
+    """A finished run, ready to encode.
+
+    Attributes:
+        record: what is known of the run.
+        dual: the dual encoder.
+        vision: the vision tower.
+    """
+
+    def __init__(self, record: RunRecord, dual: DualEncoder, vision: VisionTower, dtype: torch.dtype) -> None:
+        self.record = record
+        self.dual = dual
+        self.vision = vision
+        self._dtype = dtype
+
+    @property
+    def dim(self) -> int:
+        """Size of the shared space."""
+        return self.record.config.dim
+
+    def encode_text(self, captions: Sequence[str]) -> NDArray[np.float32]:
+        """Captions -> float32 array of shape (n, dim), L2-normalized.
+
+        Raises:
+            TypeError: one string instead of a list of them.
+        """
+        if isinstance(captions, str):
+            raise TypeError("encode_text takes a list of captions, not one string")
+        return np.asarray(encode_captions(self.dual, captions, self._dtype).numpy(), dtype=np.float32)
+
+    def encode_image(self, pictures: Sequence[Image.Image | Path | str | bytes]) -> NDArray[np.float32]:
+        """Pictures (PIL images, paths or encoded bytes) -> float32 array of shape (n, dim), L2-normalized.
+
+        Raises:
+            TypeError: one picture instead of a list of them.
+            PictureError: a picture cannot be decoded.
+        """
+        if isinstance(pictures, str | bytes | Path | Image.Image):
+            raise TypeError("encode_image takes a list of pictures, not one")
+        out = np.empty((len(pictures), self.dim), dtype=np.float32)
+        for start in range(0, len(pictures), _IMAGE_BATCH):
+            batch = [Path(p) if isinstance(p, str) else p for p in pictures[start : start + _IMAGE_BATCH]]
+            with torch.inference_mode():
+                out[start : start + len(batch)] = self.dual.encode_image(self.vision.encode(batch)).cpu().numpy()
+        return out
+
+
+def load(
+    run: Path | str, device: str = "auto", precision: str = "fp32", offline: bool = False, progress: bool = False
+) -> Model:
+    """Loads a finished run.
+
+    Loading is strict: a key too many, a key missing or base weights other than those trained on are errors.
+
+    Args:
+        run: the run's folder.
+        device: auto, cpu or cuda.
+        precision: auto, fp32 or bf16, of the text tower's matrix products.
+        offline: use only what is on this machine.
+        progress: show progress of downloads.
+
+    Raises:
+        UserError: no finished run there, or its weights or base weights are not those of its record.
+    """
+    from mlilt.training.device import choose_device, choose_precision, store_frozen
+    from mlilt.towers.inference import for_inference
+
+    folder = Path(run)
+    about = record.read(folder)
+    where = choose_device(device)
+    dtype = choose_precision(precision, where)
+    tower = text.load(about.config.text, offline=offline, progress=progress)
+    _check("text tower", about.text, tower.encoder)
+    eyes = vision.load(about.config.vision, offline=offline, progress=progress)
+    _check("vision tower", about.vision, eyes.model)
+    dual, _ = assemble(about.config, tower, eyes.width)
+    tensors, _ = learned.read_weights(folder / record.WEIGHTS)
+    if about.trained.embedding_rows is not None:
+        ids = [t for name, t in tensors.items() if name.endswith(".ids")]
+        embedding_rows.train_rows(tower.encoder, ids[0] if ids else torch.empty(0, dtype=torch.int64))
+    learned.load_learned(dual, tensors)
+    dual.requires_grad_(False)
+    store_frozen(dual.text, dtype)
+    return Model(about, dual.to(where), for_inference(eyes, where, torch.float32), dtype)
+
+
+def _check(what: str, expected: record.Tower, module: nn.Module) -> None:
+    if (found := digest(module)) != expected.sha256:
+        raise UserError(
+            f"The {what} {expected.name} is not the one this run was trained on: its weights have SHA-256 "
+            f"{found[:12]}..., the record says {expected.sha256[:12]}.... Train the run again, or bring those weights."
+        )

@@ -1,0 +1,28 @@
+"""Trains every bias, nothing else.
+
+BitFit: Ben Zaken et al., "BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked
+Language-models", ACL 2022 (arXiv:2106.10199); for alignment in Khan & Fu, ICLR 2023, section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class BitFit:
+    """See the module's docstring."""
+
+    learning_rate: ClassVar[float] = 3e-3
+
+    def unfreeze(self, tower: nn.Module) -> None:
+        """Unfreezes each parameter whose own name is `bias`."""
+        for name, parameter in tower.named_parameters():
+            if name.rpartition(".")[2] == "bias":
+                parameter.requires_grad_(True)
+
+
+STRATEGY = BitFit

@@ -1,0 +1,59 @@
+"""Towers whose weights ordinary Python packages carry, for machines without a model hub: one module each.
+
+Each has `RESOURCES`, what it needs, and `build(files, folder)`, which writes a standard model folder once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock
+
+from data_prep.carriers import Resource, cache_folder, fetch
+
+
+class Carried(Protocol):
+    """What a module of this folder holds."""
+
+    RESOURCES: tuple[Resource, ...]
+
+    def build(self, files: Mapping[str, Path], folder: Path) -> None:
+        """Writes a folder that transformers or timm load with their own calls."""
+        ...
+
+
+def load(name: str) -> Carried:
+    """The module with this name."""
+    module: Carried = importlib.import_module(f"{__name__}.{name}")  # type: ignore[assignment]
+    return module
+
+
+def folder(name: str, offline: bool = False, progress: bool = True) -> Path:
+    """The standard model folder of a carried tower; fetched and converted on first use, then cached.
+
+    Raises:
+        FetchError: its packages can neither be found nor fetched.
+    """
+    carried = load(name)
+    stamp = "-".join(resource.digest[:8] for resource in carried.RESOURCES)
+    target = cache_folder() / "towers" / f"{name}-{stamp}"
+    if target.is_dir():
+        return target
+    files = {r.name: fetch(r, offline=offline, progress=progress) for r in carried.RESOURCES}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.parent / f".{name}.lock"):
+        if not target.is_dir():
+            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as temporary:
+                made = Path(temporary) / "model"
+                made.mkdir()
+                carried.build(files, made)
+                made.rename(target)
+            # The converted weights are all that is ever read again.
+            for path in files.values():
+                shutil.rmtree(path, ignore_errors=True)
+    return target

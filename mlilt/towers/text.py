@@ -1,0 +1,159 @@
+"""Text towers: any `transformers` encoder with its tokenizer, pooled to one vector a caption."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from data_prep.errors import UnknownNameError, UserError
+from mlilt.towers import carried, catalog
+from mlilt.towers.weights import hub_folder
+
+DEFAULT = "e5-small"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class TextTower(nn.Module):
+    """A pretrained language model with its tokenizer.
+
+    Attributes:
+        encoder: the `transformers` model, whose `last_hidden_state` is pooled.
+        name: how the user named it.
+        width: size of the pooled vector.
+        max_tokens: longer captions are cut, special tokens counted.
+    """
+
+    def __init__(self, encoder: nn.Module, tokenizer: Any, name: str, pooling: str, max_tokens: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.tokenizer = tokenizer
+        self.name = name
+        self.pooling = pooling
+        self.max_tokens = max_tokens
+        self.width = int(cast(Any, encoder).config.hidden_size)
+        self.pad_id = int(tokenizer.pad_token_id or 0)
+
+    def tokenize(self, captions: Sequence[str]) -> list[list[int]]:
+        """Token ids with special tokens, each at most `max_tokens` long, without padding."""
+        if not captions:
+            return []
+        ids: list[list[int]] = self.tokenizer(
+            list(captions), truncation=True, max_length=self.max_tokens, return_attention_mask=False
+        )["input_ids"]
+        return ids
+
+    def count_tokens(self, captions: Sequence[str]) -> list[int]:
+        """Numbers of tokens without special ones and uncut."""
+        ids = self.tokenizer(list(captions), add_special_tokens=False, return_attention_mask=False)["input_ids"]
+        return [len(i) for i in ids]
+
+    def pad(self, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Token ids -> (input_ids, attention_mask), both int64 of shape (n, longest)."""
+        longest = max(map(len, ids))
+        padded = [[*i, *[self.pad_id] * (longest - len(i))] for i in ids]
+        mask = [[1] * len(i) + [0] * (longest - len(i)) for i in ids]
+        return torch.tensor(padded), torch.tensor(mask)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Pooled vectors, float32 of shape (n, width).
+
+        Args:
+            input_ids: int64 of shape (n, tokens).
+            attention_mask: the same shape, 1 for tokens and 0 for padding.
+        """
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
+        if self.pooling == "cls":
+            return cast(Tensor, hidden[:, 0])
+        keep = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        return cast(Tensor, (hidden * keep).sum(1) / keep.sum(1).clamp_min(1))
+
+
+def load(
+    name: str = DEFAULT,
+    pooling: Literal["mean", "cls"] | None = None,
+    offline: bool = False,
+    progress: bool = True,
+) -> TextTower:
+    """Loads a text tower in float32, in eval mode.
+
+    Args:
+        name: an alias (mlilt/towers/catalog/text), an id on the model hub, or a local folder.
+        pooling: how tokens become one vector; by default as the alias says, else the mean.
+        offline: use only what is on this machine.
+        progress: show progress of downloads.
+
+    Raises:
+        UserError: unknown name, weights that cannot be had or do not fit; says what to do.
+    """
+    alias = catalog.find("text", name)
+    return _from_folder(
+        _folder(name, alias, offline, progress),
+        name,
+        pooling or (alias.pooling if alias else "mean"),
+        alias.max_tokens if alias else 64,
+    )
+
+
+def load_tokenizer(name: str = DEFAULT, offline: bool = False, progress: bool = True) -> Any:
+    """Only the tokenizer of a text tower; raises as `load`."""
+    return _tokenizer(_folder(name, catalog.find("text", name), offline, progress), name)
+
+
+def _folder(name: str, alias: catalog.Alias | None, offline: bool, progress: bool) -> Path:
+    known = catalog.names("text")
+    at_hand = [n for n in known if (entry := catalog.find("text", n)) and entry.carried]
+    offered = f"Without a hub there is {', '.join(f'--text {n}' for n in at_hand)}, or a local folder."
+    if alias is None and Path(name).is_dir():
+        return Path(name)
+    if alias is not None:
+        if alias.carried:
+            return carried.folder(alias.carried, offline=offline, progress=progress)
+        return hub_folder(alias.model, name, offered)
+    if not _HUB_ID.fullmatch(name) or name.startswith("."):
+        raise UnknownNameError("text tower", name, known, "Or give a hub id (organization/model) or a local folder.")
+    return hub_folder(name, name, offered)
+
+
+def _tokenizer(folder: Path, name: str) -> Any:
+    import transformers
+
+    try:
+        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # a missing or damaged file surfaces as many kinds
+        raise UserError(f"The tokenizer of {name} in {folder} cannot be loaded: {_first_line(error)}") from error
+
+
+def _from_folder(folder: Path, name: str, pooling: str, max_tokens: int) -> TextTower:
+    import transformers
+
+    tokenizer = _tokenizer(folder, name)
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        encoder, info = transformers.AutoModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
+    except Exception as error:
+        raise UserError(
+            f"The weights of {name} in {folder} cannot be loaded as a transformers model with safetensors: "
+            f"{_first_line(error)}"
+        ) from error
+    # The tower pools by itself, so a pooling head is neither needed nor trained.
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
+    if missing or info["mismatched_keys"]:
+        raise UserError(f"The weights of {name} in {folder} lack {missing[:3] or info['mismatched_keys']}.")
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    positions = getattr(encoder.config, "max_position_embeddings", None) or max_tokens
+    # RoBERTa's positions start behind the padding id, two places later.
+    tower = TextTower(encoder, tokenizer, name, pooling, min(max_tokens, positions - 2))
+    return tower.eval().requires_grad_(False)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

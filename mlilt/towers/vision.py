@@ -1,0 +1,157 @@
+"""Vision towers: any `timm` model, pooled to one feature vector a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from data_prep.errors import UnknownNameError, UserError
+from data_prep.pictures import decode
+from mlilt.towers import carried, catalog
+from mlilt.towers.weights import hub_folder
+
+DEFAULT = "efficientnet-lite0"
+
+
+class VisionTower(nn.Module):
+    """A pretrained vision model with its preprocessing.
+
+    The whole picture is resized to the model's square; nothing is cropped away, since a caption may speak of
+    what stands at the edge.
+
+    Attributes:
+        model: the `timm` model without a classifier.
+        name: how the user named it.
+        width: size of the feature vector.
+        preprocessing: all that decides a picture's pixels, as one line of JSON.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, model: nn.Module, name: str) -> None:
+        super().__init__()
+        import timm
+
+        self.model = model
+        self.name = name
+        config = timm.data.resolve_data_config({}, model=model)
+        self.width = int(cast(Any, model).num_features)
+        self.preprocessing = json.dumps(
+            {
+                "size": list(config["input_size"]),
+                "interpolation": config["interpolation"],
+                "mean": list(config["mean"]),
+                "std": list(config["std"]),
+                "crop": "none",
+            }
+        )
+        # "prefetcher" leaves uint8 pixels: normalizing a whole batch is quicker than picture by picture.
+        self._transform = timm.data.create_transform(
+            config["input_size"],
+            interpolation=config["interpolation"],
+            crop_pct=1.0,
+            crop_mode="squash",
+            use_prefetcher=True,
+        )
+        self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def preprocess(self, picture: Image.Image | Path | bytes) -> Tensor:
+        """A picture -> uint8 pixels of shape (3, height, width).
+
+        Raises:
+            PictureError: it cannot be decoded.
+        """
+        image = picture.convert("RGB") if isinstance(picture, Image.Image) else decode(picture)
+        return torch.from_numpy(np.asarray(self._transform(image)))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels of shape (n, 3, height, width) -> float32 features of shape (n, width)."""
+        dtype = next(self.model.parameters()).dtype
+        normalized = ((pixels.float() - self.mean) / self.std).to(dtype)
+        if pixels.device.type == "cpu":
+            normalized = normalized.to(memory_format=torch.channels_last)
+        features: Tensor = self.model(normalized)
+        return features.float()
+
+    def encode(self, pictures: Sequence[Image.Image | Path | bytes]) -> Tensor:
+        """Features of a few pictures, float32 of shape (n, width); for many, see `mlilt.training.features`."""
+        with torch.inference_mode():
+            return self(torch.stack([self.preprocess(p) for p in pictures]).to(self.mean.device))
+
+
+def load(name: str = DEFAULT, offline: bool = False, progress: bool = True) -> VisionTower:
+    """Loads a vision tower in float32, in eval mode.
+
+    Args:
+        name: an alias (mlilt/towers/catalog/vision), a timm model's name, a folder in timm's hub layout, or
+            ARCHITECTURE=FILE with weights in safetensors or a `torch.save`d state dict.
+        offline: use only what is on this machine.
+        progress: show progress of downloads.
+
+    Raises:
+        UserError: unknown name, weights that cannot be had or do not fit; says what to do.
+    """
+    import timm
+
+    alias = catalog.find("vision", name)
+    if alias and alias.carried:
+        return _tower(f"local-dir:{carried.folder(alias.carried, offline, progress)}", name)
+    if alias is None and Path(name).is_dir():
+        return _tower(f"local-dir:{Path(name)}", name)
+    if alias is None and "=" in name:
+        return _from_file(*name.split("=", 1), name)
+    model = alias.model if alias else name
+    architecture = model.split(".")[0]
+    if not timm.is_model(architecture):
+        # Only the near ones: timm has more than a thousand.
+        raise UnknownNameError(
+            "vision tower",
+            name,
+            [*catalog.names("vision"), *timm.list_models()],
+            "Or give a folder in timm's hub layout, or ARCHITECTURE=FILE.",
+        )
+    hub = timm.get_pretrained_cfg(model)
+    if hub is None or not hub.hf_hub_id:
+        raise UserError(f"timm has no pretrained weights {model!r}; for {architecture} it has: "
+                        f"{', '.join(timm.list_pretrained(architecture + '.*')) or 'none'}.")
+    at_hand = [n for n in catalog.names("vision") if (entry := catalog.find("vision", n)) and entry.carried]
+    offered = f"Without a hub there is {', '.join(f'--vision {n}' for n in at_hand)}, or ARCHITECTURE=FILE."
+    hub_id = hub.hf_hub_id if "/" in hub.hf_hub_id else f"timm/{model}"
+    return _tower(f"local-dir:{hub_folder(hub_id, name, offered)}", name)
+
+
+def _tower(model: str, name: str) -> VisionTower:
+    import timm
+
+    try:
+        made = timm.create_model(model, pretrained=True, num_classes=0)
+    except Exception as error:
+        raise UserError(f"The vision tower {name} cannot be loaded: {error}") from error
+    return VisionTower(made, name).eval().requires_grad_(False)
+
+
+def _from_file(architecture: str, file: str, name: str) -> VisionTower:
+    import timm
+
+    if not timm.is_model(architecture.split(".")[0]):
+        raise UnknownNameError("timm model", architecture, timm.list_models())
+    if not Path(file).is_file():
+        raise UserError(f"There is no file {file} with weights of {architecture}.")
+    try:
+        # timm reads safetensors as such and everything else with `weights_only=True`; its filter also drops the
+        # classifier of a checkpoint that has one.
+        made = timm.create_model(
+            architecture, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": file, "custom_load": False}
+        )
+    except Exception as error:
+        raise UserError(f"{file} does not hold weights of {architecture}: {str(error)[:300]}") from error
+    return VisionTower(made, name).eval().requires_grad_(False)

@@ -1,0 +1,64 @@
+"""Where base weights come from when they are not at hand, and how they are known again."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from data_prep.errors import UserError
+
+HUB_TIMEOUT_S = 10
+
+
+def digest(module: nn.Module) -> str:
+    """SHA-256 over names, shapes, dtypes and bytes of a module's parameters and buffers, hex.
+
+    Order of definition counts, the device does not. Equal digests mean equal outputs.
+    """
+    total = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\0".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        total.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+    return total.hexdigest()
+
+
+def hub_folder(model: str, what: str, offered: str) -> Path:
+    """A folder with the files of a model on the hub: from its local cache, else downloaded.
+
+    Only safetensors and text files are asked for: nothing that could carry code.
+
+    Args:
+        model: id on the hub, such as "FacebookAI/xlm-roberta-base".
+        what: how the user named it, for the error.
+        offered: what could be used without a hub, for the error.
+
+    Raises:
+        UserError: there is no such model, or the hub cannot be reached; says what to do.
+    """
+    import huggingface_hub as hub
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+
+    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    try:
+        return Path(hub.snapshot_download(model, allow_patterns=patterns, local_files_only=True))
+    except HFValidationError as error:
+        raise UserError(f"{what} is no model: {error}") from error
+    except OSError:
+        pass
+    try:
+        hub.HfApi().model_info(model, timeout=HUB_TIMEOUT_S)
+        return Path(hub.snapshot_download(model, allow_patterns=patterns, etag_timeout=HUB_TIMEOUT_S))
+    except GatedRepoError as error:
+        raise UserError(f"The weights of {model} are gated: accept their terms on the hub, then `hf auth login`.") from error
+    except RepositoryNotFoundError as error:
+        raise UserError(f"The hub has no model {model!r} (or it is private: `hf auth login`). {offered}") from error
+    except Exception as error:  # the hub's client lets through what its HTTP library raises
+        raise UserError(
+            f"The weights of {what} ({model}) are not in the cache and the model hub cannot be reached "
+            f"({type(error).__name__}). {offered} Or run `hf download {model} --local-dir DIR` where there is a "
+            "network, bring DIR here and name it instead."
+        ) from error

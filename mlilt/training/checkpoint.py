@@ -1,0 +1,46 @@
+"""Checkpoints of a run that is not finished yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data_prep.errors import UserError
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def save(folder: Path, state: Mapping[str, Any]) -> None:
+    """Writes a checkpoint of tensors and plain values; killed in between, the earlier one stays."""
+    partial = folder / f"{CHECKPOINT}.part"
+    with partial.open("wb") as file:
+        torch.save(dict(state), file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(folder / CHECKPOINT)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The checkpoint of a folder; None if it has none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many kinds
+        raise UserError(f"{path} is damaged: {str(error)[:200]}. Start anew with --force.") from error
+    return state
+
+
+def remove(folder: Path) -> None:
+    """Removes the checkpoint of a run that is finished."""
+    for name in (CHECKPOINT, f"{CHECKPOINT}.part"):
+        (folder / name).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from data_prep.errors import UserError
 class RunConfig(BaseModel):
     """Everything that decides a run's outcome. Defaults are those of `mlilt train`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     lang: str = Field(min_length=1, description="language code, as in languages/")
     strategy: str = Field(default="layernorm", description="what of the text tower trains: a name in mlilt/strategies")

@@ -44,9 +44,17 @@ def load_learned(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def save_weights(module: nn.Module, path: Path, about: Mapping[str, str]) -> int:
-    """Writes the learned tensors as safetensors, with `about` in the header; returns the file's size in bytes."""
+    """Writes the learned tensors as safetensors, with `about` in the header; returns the file's size in bytes.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     partial = path.with_suffix(".part")
-    save_file({k: t.detach().cpu().contiguous().clone() for k, t in learned(module).items()}, partial, dict(about))
+    kept = {k: t.detach().cpu().contiguous().clone() for k, t in learned(module).items()}
+    try:
+        save_file(kept, partial, dict(about))
+    except SafetensorError as error:  # how safetensors reports a full disk
+        raise OSError(f"{partial}: {error}") from error
     partial.replace(path)
     return path.stat().st_size
 

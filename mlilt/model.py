@@ -58,8 +58,8 @@ def encode_captions(dual: DualEncoder, captions: Sequence[str], dtype: torch.dty
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         for start in range(0, len(order), _TEXT_BATCH):
             places = order[start : start + _TEXT_BATCH]
-            tokens, mask = (t.to(device) for t in tower.pad([ids[i] for i in places]))
-            out[places] = (dual.encode_text(tokens, mask) if projected else tower(tokens, mask)).float().cpu()
+            batch = [ids[i] for i in places]
+            out[places] = (dual.encode_text(batch) if projected else tower(batch)).float().cpu()
     return out
 
 

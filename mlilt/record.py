@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,7 +15,7 @@ CONFIG = "config.toml"
 WEIGHTS = "trained.safetensors"
 METRICS = "metrics.jsonl"
 QUERIES = "queries.jsonl"
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 
 class _Record(BaseModel):
@@ -116,7 +116,7 @@ class Found(_Record):
 class RunRecord(_Record):
     """See the module's docstring."""
 
-    format: int = FORMAT
+    format: Literal[1] = FORMAT
     name: str
     finished: str = Field(description="UTC, ISO 8601")
     config: RunConfig

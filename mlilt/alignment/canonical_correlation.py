@@ -10,6 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+# Below this a correlation is rounding: the data has no such direction.
+_MIN_CORRELATION = 1e-6
+
 
 def canonical_correlation(text: Tensor, image: Tensor, dim: int, ridge: float = 1.0) -> tuple[Tensor, Tensor]:
     """Weights of both projections that make matching features correlate the most.
@@ -29,8 +32,9 @@ def canonical_correlation(text: Tensor, image: Tensor, dim: int, ridge: float = 
     whiten_x = _inverse_root(x.T @ x / count, ridge)
     whiten_y = _inverse_root(y.T @ y / count, ridge)
     u, correlation, vh = torch.linalg.svd(whiten_x @ (x.T @ y / count) @ whiten_y, full_matrices=False)
-    weight = correlation[:dim].clamp_min(0).sqrt()[:, None]
-    return _scaled(weight * (whiten_x @ u[:, :dim]).T, dim), _scaled(weight * (whiten_y @ vh[:dim].T).T, dim)
+    found = min(dim, int((correlation > _MIN_CORRELATION).sum()))
+    weight = correlation[:found].sqrt()[:, None]
+    return _scaled(weight * (whiten_x @ u[:, :found]).T, dim), _scaled(weight * (whiten_y @ vh[:found].T).T, dim)
 
 
 def _inverse_root(covariance: Tensor, ridge: float) -> Tensor:
@@ -39,9 +43,12 @@ def _inverse_root(covariance: Tensor, ridge: float) -> Tensor:
 
 
 def _scaled(weight: Tensor, dim: int) -> Tensor:
-    """Float32, deviation width ** -0.5; rows that are missing are drawn so small that they only break the tie."""
+    """Float32, deviation width ** -0.5; rows that are missing are drawn so small that they only break the tie.
+
+    Left at zero in both projections they would have no gradient either, and never come to anything.
+    """
     width = weight.shape[1]
-    scaled = weight / weight.std() * width**-0.5
+    scaled = weight / weight.std(correction=0) * width**-0.5
     if len(scaled) < dim:
         generator = torch.Generator().manual_seed(0)
         extra = torch.randn(dim - len(scaled), width, dtype=weight.dtype, generator=generator) * width**-0.5 * 1e-2

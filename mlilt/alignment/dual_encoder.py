@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -73,9 +73,9 @@ class DualEncoder(nn.Module):
         """The present temperature."""
         return float(torch.exp(-self.log_scale.detach()))
 
-    def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """(n, tokens) -> float32 of shape (n, dim), L2-normalized."""
-        embedding: Tensor = self.text_projection(self.text(input_ids, attention_mask))
+    def encode_text(self, captions: Any) -> Tensor:
+        """Captions as the text tower takes them -> float32 of shape (n, dim), L2-normalized."""
+        embedding: Tensor = self.text_projection(self.text(captions))
         return embedding
 
     def encode_image(self, features: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ Ranks = NDArray[np.int64]
 def ranks(similarity: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> Ranks:
     """For each query the rank of its best right answer, 1 being the first place.
 
-    Among equal similarities the wrong answers come first, so that a model that maps all to one point scores worst.
+    Among equal similarities the wrong answers come first, so that a model that maps all to one point scores worst;
+    so does one whose similarities are not numbers.
 
     Args:
         similarity: float of shape (queries, pool).
@@ -25,7 +26,7 @@ def ranks(similarity: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> Ra
     if not right.any(axis=1).all():
         raise ValueError("a query has no right answer in the pool")
     best = np.where(right, similarity, -np.inf).max(axis=1, keepdims=True)
-    return np.asarray(1 + (~right & (similarity >= best)).sum(axis=1), dtype=np.int64)
+    return np.asarray(1 + (~right & ~(similarity < best)).sum(axis=1), dtype=np.int64)
 
 
 def recall(places: Ranks, k: int) -> float:

@@ -48,17 +48,16 @@ class EmbeddingRows(nn.Module):
 
 
 def word_embedding(encoder: nn.Module) -> tuple[str, nn.Embedding] | None:
-    """Name and module of an encoder's largest trained embedding; None if it has none."""
-    found = [
-        (name, module)
-        for name, module in encoder.named_modules()
-        if isinstance(module, nn.Embedding) and module.weight.requires_grad
-    ]
-    return max(found, key=lambda pair: pair[1].weight.numel(), default=None)
+    """Name and module of a `transformers` encoder's word embedding if it trains and is an ordinary one, else None."""
+    embedding = encoder.get_input_embeddings()  # type: ignore[operator]
+    # A model's own class may do more than look up, such as scale what it finds.
+    if type(embedding) is not nn.Embedding or not embedding.weight.requires_grad:
+        return None
+    return next(name for name, module in encoder.named_modules() if module is embedding), embedding
 
 
 def train_rows(encoder: nn.Module, ids: Tensor) -> str | None:
-    """Replaces the largest trained embedding by one that trains the rows `ids`; returns its name."""
+    """Replaces a trained word embedding by one that trains the rows `ids`; returns its name, None if there is none."""
     found = word_embedding(encoder)
     if found is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from data_prep.errors import UnknownNameError, UserError
-from data_prep.pictures import decode
+from data_prep.pictures import PictureError, decode
+from data_prep.pictures import _plain as plain
 from mlilt.towers import carried, catalog
 from mlilt.towers.weights import hub_folder
 
@@ -43,7 +45,8 @@ class VisionTower(nn.Module):
         self.model = model
         self.name = name
         config = timm.data.resolve_data_config({}, model=model)
-        self.width = int(cast(Any, model).num_features)
+        # Some models widen their features in a head of its own behind the pooling.
+        self.width = int(getattr(model, "head_hidden_size", None) or cast(Any, model).num_features)
         self.preprocessing = json.dumps(
             {
                 "size": list(config["input_size"]),
@@ -70,7 +73,13 @@ class VisionTower(nn.Module):
         Raises:
             PictureError: it cannot be decoded.
         """
-        image = picture.convert("RGB") if isinstance(picture, Image.Image) else decode(picture)
+        if isinstance(picture, Image.Image):
+            try:
+                image = plain(picture)
+            except Exception as error:  # Pillow decodes on first use, and its decoders raise many kinds
+                raise PictureError("the picture is damaged or cut short") from error
+        else:
+            image = decode(picture)
         return torch.from_numpy(np.asarray(self._transform(image)))
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -112,21 +121,31 @@ def load(name: str = DEFAULT, offline: bool = False, progress: bool = True) -> V
     model = alias.model if alias else name
     architecture = model.split(".")[0]
     if not timm.is_model(architecture):
-        # Only the near ones: timm has more than a thousand.
         raise UnknownNameError(
-            "vision tower",
-            name,
-            [*catalog.names("vision"), *timm.list_models()],
-            "Or give a folder in timm's hub layout, or ARCHITECTURE=FILE.",
+            "vision tower", name, _near(name), "Or give a folder in timm's hub layout, or ARCHITECTURE=FILE."
         )
-    hub = timm.get_pretrained_cfg(model)
+    try:
+        hub = timm.get_pretrained_cfg(model)
+    except RuntimeError:  # the architecture is known, what stands behind its dot is not
+        hub = None
     if hub is None or not hub.hf_hub_id:
-        raise UserError(f"timm has no pretrained weights {model!r}; for {architecture} it has: "
-                        f"{', '.join(timm.list_pretrained(architecture + '.*')) or 'none'}.")
+        raise UserError(
+            f"timm has no pretrained weights {model!r}; for {architecture} it has: "
+            f"{', '.join(timm.list_pretrained(architecture + '.*')) or 'none'}."
+        )
     at_hand = [n for n in catalog.names("vision") if (entry := catalog.find("vision", n)) and entry.carried]
     offered = f"Without a hub there is {', '.join(f'--vision {n}' for n in at_hand)}, or ARCHITECTURE=FILE."
     hub_id = hub.hf_hub_id if "/" in hub.hf_hub_id else f"timm/{model}"
-    return _tower(f"local-dir:{hub_folder(hub_id, name, offered)}", name)
+    return _tower(f"local-dir:{hub_folder(hub_id, name, offered, offline)}", name)
+
+
+def _near(name: str) -> list[str]:
+    """Names worth suggesting: aliases, and timm's where one is near (it has more than a thousand)."""
+    import timm
+
+    models = timm.list_models()
+    near = difflib.get_close_matches(name.casefold(), models, n=3, cutoff=0.5)
+    return sorted({*catalog.names("vision"), *near})
 
 
 def _tower(model: str, name: str) -> VisionTower:
@@ -143,7 +162,7 @@ def _from_file(architecture: str, file: str, name: str) -> VisionTower:
     import timm
 
     if not timm.is_model(architecture.split(".")[0]):
-        raise UnknownNameError("timm model", architecture, timm.list_models())
+        raise UnknownNameError("timm model", architecture, _near(architecture))
     if not Path(file).is_file():
         raise UserError(f"There is no file {file} with weights of {architecture}.")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ def digest(module: nn.Module) -> str:
     return total.hexdigest()
 
 
-def hub_folder(model: str, what: str, offered: str) -> Path:
+def hub_folder(model: str, what: str, offered: str, offline: bool = False) -> Path:
     """A folder with the files of a model on the hub: from its local cache, else downloaded.
 
     Only safetensors and text files are asked for: nothing that could carry code.
@@ -35,6 +36,7 @@ def hub_folder(model: str, what: str, offered: str) -> Path:
         model: id on the hub, such as "FacebookAI/xlm-roberta-base".
         what: how the user named it, for the error.
         offered: what could be used without a hub, for the error.
+        offline: look in the local cache only.
 
     Raises:
         UserError: there is no such model, or the hub cannot be reached; says what to do.
@@ -44,12 +46,17 @@ def hub_folder(model: str, what: str, offered: str) -> Path:
 
     patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
     try:
-        return Path(hub.snapshot_download(model, allow_patterns=patterns, local_files_only=True))
+        cached = Path(hub.snapshot_download(model, allow_patterns=patterns, local_files_only=True))
+        # Another program may have asked for a model's tokenizer alone, and a download may have been killed.
+        if _is_whole(cached) or offline:
+            return cached
     except HFValidationError as error:
         raise UserError(f"{what} is no model: {error}") from error
     except OSError:
         pass
     try:
+        if offline:
+            raise hub.errors.OfflineModeIsEnabled("offline")
         hub.HfApi().model_info(model, timeout=HUB_TIMEOUT_S)
         return Path(hub.snapshot_download(model, allow_patterns=patterns, etag_timeout=HUB_TIMEOUT_S))
     except GatedRepoError as error:
@@ -62,3 +69,13 @@ def hub_folder(model: str, what: str, offered: str) -> Path:
             f"({type(error).__name__}). {offered} Or run `hf download {model} --local-dir DIR` where there is a "
             "network, bring DIR here and name it instead."
         ) from error
+
+
+def _is_whole(folder: Path) -> bool:
+    """True if a model's settings and all its weights are there."""
+    weights = {path.name for path in folder.glob("*.safetensors")}
+    for index in folder.glob("*.safetensors.index.json"):
+        weights |= (shards := set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        if not all((folder / shard).is_file() for shard in shards):
+            return False
+    return bool(weights) and (folder / "config.json").is_file()

@@ -15,10 +15,17 @@ CHECKPOINT = "checkpoint.pt"
 
 
 def save(folder: Path, state: Mapping[str, Any]) -> None:
-    """Writes a checkpoint of tensors and plain values; killed in between, the earlier one stays."""
+    """Writes a checkpoint of tensors and plain values; killed in between, the earlier one stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     partial = folder / f"{CHECKPOINT}.part"
     with partial.open("wb") as file:
-        torch.save(dict(state), file)
+        try:
+            torch.save(dict(state), file)
+        except RuntimeError as error:  # how torch reports a full disk
+            raise OSError(f"{partial}: {error}") from error
         file.flush()
         os.fsync(file.fileno())
     partial.replace(folder / CHECKPOINT)

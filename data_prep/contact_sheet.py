@@ -69,11 +69,12 @@ def draw(examples: Sequence[Example], direction: str = "ltr", offline: bool = Fa
         f'font-family="Noto Sans" fill="#222"><rect width="100%" height="100%" fill="white"/>{"".join(cells)}</svg>'
     )
     try:
-        folder = fetch(FONTS, offline=offline, progress=progress)
-        fonts = {"skip_system_fonts": True, "font_dirs": [str(folder)]}
+        folders = [str(fetch(FONTS, offline=offline, progress=progress))]
     except FetchError:
-        fonts = {}
-    return bytes(resvg_py.svg_to_bytes(svg_string=svg, width=2 * width, **fonts))
+        folders = None
+    return bytes(
+        resvg_py.svg_to_bytes(svg_string=svg, width=2 * width, font_dirs=folders, skip_system_fonts=folders is not None)
+    )
 
 
 def _wrap(text: str, columns: int = 22, lines: int = 2) -> list[str]:

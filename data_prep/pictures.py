@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import warnings
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_FILE_BYTES = 64 * 1024**2
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 512
 MIN_SIDE = 8
 MAX_ASPECT = 20
+
+# Pixels of CSS in a unit of length. The drawing library knows no units on the outermost element.
+_UNITS = {b"pt": 96 / 72, b"pc": 16.0, b"mm": 96 / 25.4, b"cm": 96 / 2.54, b"in": 96.0}
 
 
 class PictureError(ValueError):
@@ -41,18 +43,16 @@ def decode(picture: Path | bytes) -> Image.Image:
     if re.match(rb"\s*(<\?xml|<svg|<!DOCTYPE svg)", data[:256].removeprefix(b"\xef\xbb\xbf")):
         data = _rasterize(data)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"))
-            if image.width * image.height > MAX_PIXELS:
-                raise PictureError(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels")
-            image.load()
-            return _plain(image)
+        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"))
+        if image.width * image.height > MAX_PIXELS:
+            raise PictureError(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels")
+        image.load()
+        return _plain(image)
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
         raise PictureError(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise PictureError("the picture is of no known format") from error
     except Exception as error:  # Pillow's decoders raise many kinds, SyntaxError and struct.error among them
         raise PictureError("the picture is damaged or cut short") from error
@@ -86,10 +86,21 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+# Values in quotes are stepped over as a whole: they may hold a ">".
+_OUTSIDE = re.compile(
+    rb"<(?:\w+:)?(?:image|use|feImage)\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*?href\s*=\s*[\"']\s*(?!data:|#|\s)"
+)
+_LENGTH = re.compile(rb"(\s(?:width|height)\s*=\s*[\"'])\s*([\d.]+)\s*(pt|pc|mm|cm|in)\s*(?=[\"'])")
+
+
+def _in_pixels(match: re.Match[bytes]) -> bytes:
+    return match[1] + b"%.6f" % (float(match[2]) * _UNITS[match[3]])
+
+
 def _rasterize(svg: bytes) -> bytes:
     import resvg_py
 
-    if re.search(rb"<(?:\w+:)?(?:image|use|feImage)\b[^>]*href\s*=\s*[\"'](?!data:|#)", svg):
+    if _OUTSIDE.search(svg):
         raise PictureError("the SVG refers to other files")
     tag = re.search(rb"<(?:svg:)?svg\b[^>]*>", svg)
     box = re.search(rb"viewBox\s*=\s*[\"']\s*\S+[\s,]+\S+[\s,]+([\d.eE+-]+)[\s,]+([\d.eE+-]+)", tag[0]) if tag else None
@@ -99,6 +110,8 @@ def _rasterize(svg: bytes) -> bytes:
             width, height = map(float, pair)
             if not 1 / MAX_ASPECT < width / height < MAX_ASPECT:
                 raise PictureError(f"the SVG is more than {MAX_ASPECT} times as long as wide")
+        if tag:
+            svg = svg[: tag.start()] + _LENGTH.sub(_in_pixels, tag[0]) + svg[tag.end() :]
         # No fonts of the machine, so that the same file gives the same picture everywhere.
         return bytes(
             resvg_py.svg_to_bytes(

@@ -45,7 +45,7 @@ class Bar:
 
 @contextmanager
 def bar(description: str, total: int | None, unit: str = "items", show: bool = True) -> Iterator[Bar]:
-    """Shows a bar while the block runs. With `total=None` only the time is shown; off a terminal only the end is printed."""
+    """Shows a bar while the block runs; off a terminal only the end is printed. `total=None`: the time alone."""
     text = TextColumn("{task.description}")
     note = TextColumn("{task.fields[note]}")
     if total is None:

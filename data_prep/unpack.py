@@ -7,9 +7,11 @@ and so is an archive that unpacks to more than it should.
 from __future__ import annotations
 
 import io
+import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -18,6 +20,19 @@ from data_prep.errors import UserError
 
 MAX_BYTES = 2 * 1024**3
 MAX_FILES = 100_000
+
+# What the readers raise on damaged input, besides OSError. NotImplementedError and RuntimeError: a zip entry
+# compressed by an unknown method, or encrypted.
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 # Says under which relative path a member is to be written, or None to leave it out.
 Rename = Callable[[str], str | None]
@@ -35,6 +50,7 @@ def unpack(archive: Path, target: Path, rename: Rename) -> int:
     Raises:
         UnsafeArchiveError: an entry would land outside `target`, is a link that was chosen, or limits are passed.
         UserError: the file is none of these formats, or is damaged.
+        OSError: the disk is full, or `target` cannot be written.
     """
     written = total = 0
     try:
@@ -51,8 +67,15 @@ def unpack(archive: Path, target: Path, rename: Rename) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as out:
                 shutil.copyfileobj(stream, out)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except _DAMAGE as error:
         raise UserError(f"{archive.name} is damaged or cut short: {error}") from error
+    except OSError as error:
+        # gzip and bz2 report damage as OSErrors without a number; those with one come from the disk.
+        if error.errno is None:
+            raise UserError(f"{archive.name} is damaged or cut short: {error}") from error
+        if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+            raise UserError(f"{archive.name} holds a file and a folder of the same name: {error}") from error
+        raise
     return written
 
 
@@ -67,6 +90,8 @@ def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
     with archive.open("rb") as file:
         magic = file.read(8)
         file.seek(0)
+        if magic.lstrip()[:1] == b"<":
+            raise UserError(f"{archive.name} is a web page, not an archive")
         if magic.startswith(b"PK"):
             yield from _zip(file)
         elif magic == b"!<arch>\n":

@@ -1,11 +1,11 @@
 """Image search and image-text models in your language.
 
-    import mlilt
+import mlilt
 
-    mlilt.prepare("sw")
-    mlilt.train("sw", strategy="layernorm")
-    model = mlilt.load("runs/sw-layernorm-s0")
-    scores = model.encode_text(["mbwa mkubwa"]) @ model.encode_image(["dog.jpg"]).T
+mlilt.prepare("sw")
+mlilt.train("sw", strategy="layernorm")
+model = mlilt.load("runs/sw-layernorm-s0")
+scores = model.encode_text(["mbwa mkubwa"]) @ model.encode_image(["dog.jpg"]).T
 """
 
 from __future__ import annotations

@@ -24,17 +24,17 @@ class RunConfig(BaseModel):
     data: str = Field(default="", description="folder of the prepared data set; data/<lang> if empty")
     epochs: int = Field(default=10, ge=1, description="times every picture is seen")
     batch_size: int = Field(default=128, ge=2, description="captions a batch; each comes with its pictures")
-    pictures_per_caption: int = Field(default=2, ge=1, description="pictures of a concept that share one caption a step")
-    lr: float | None = Field(default=None, gt=0, description="peak learning rate of the tower; by default its strategy's")
+    pictures_per_caption: int = Field(default=2, ge=1, description="pictures of a concept sharing one caption a step")
+    lr: float | None = Field(default=None, gt=0, description="peak learning rate of the tower; else its strategy's")
     projection_lr: float = Field(default=3e-3, gt=0, description="peak learning rate of projections and temperature")
-    weight_decay: float = Field(default=0.02, ge=0, description="of matrices; not of embeddings, norms, biases, temperature")
+    weight_decay: float = Field(default=0.02, ge=0, description="of matrices; not of embeddings, norms, biases")
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of steps in which learning rates rise")
     dim: int = Field(default=256, ge=2, description="size of the shared space")
     projection_init: Literal["cca", "random"] = Field(
         default="cca", description="projections start from canonical correlation analysis, or at random"
     )
     temperature: float = Field(default=0.07, ge=0.001, le=0.5, description="where the learned temperature starts")
-    keyword_share: float = Field(default=0.4, ge=0, le=1, description="share of captions made of keywords, where there are")
+    keyword_share: float = Field(default=0.4, ge=0, le=1, description="share of captions made of keywords, if any")
     seed: int = Field(default=0, ge=0, description="decides order, captions chosen and initial weights")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where to train")
     precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="of matrix products")
@@ -70,7 +70,8 @@ def make(settings: dict[str, Any], origin: str = "the command line") -> RunConfi
         lines = []
         for mistake in error.errors():
             key = ".".join(map(str, mistake["loc"]))
-            lines.append(f"  {key}: {mistake['msg']}" + (f" (keys: {known})" if key not in RunConfig.model_fields else ""))
+            hint = "" if key in RunConfig.model_fields else f" (keys: {known})"
+            lines.append(f"  {key}: {mistake['msg']}{hint}")
         raise UserError(f"{len(lines)} mistake(s) in the settings of {origin}:\n" + "\n".join(lines)) from error
 
 

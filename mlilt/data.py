@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from data_prep.errors import UserError
+from data_prep.languages import load_language
 from data_prep.pipeline import read_manifest
 
 SPLITS = ("train", "validation", "test")
@@ -47,9 +49,22 @@ class Entry:
     rows: tuple[int, ...]
 
 
-def manifest(folder: Path) -> dict[str, object]:
-    """The data set's manifest; raises UserError if the folder holds none."""
-    return read_manifest(folder)
+def manifest(folder: Path, lang: str) -> dict[str, Any]:
+    """The manifest of a language's data set.
+
+    Raises:
+        UserError: the folder holds none, or one of another language; or there is no such language.
+    """
+    try:
+        found = read_manifest(folder)
+    except UserError:
+        if folder.is_dir():
+            raise
+        load_language(lang)
+        raise UserError(f"There is no data set in {folder}. Prepare it first: `mlilt prep --lang {lang}`.") from None
+    if found["language"] != lang:
+        raise UserError(f"{folder} holds {found['language']!r}, not {lang!r}. Name another --data.")
+    return found
 
 
 def read_rows(folder: Path, split: str) -> list[Row]:

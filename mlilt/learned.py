@@ -37,7 +37,8 @@ def load_learned(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         if name in places and (t.shape != places[name].shape or t.dtype != places[name].dtype)
     ]
     if wrong:
-        raise UserError("The weights do not fit the model: " + "; ".join(wrong[:5]) + (" ..." if len(wrong) > 5 else ""))
+        more = " ..." if len(wrong) > 5 else ""
+        raise UserError(f"The weights do not fit the model: {'; '.join(wrong[:5])}{more}")
     with torch.no_grad():
         for name, tensor in tensors.items():
             places[name].copy_(tensor)

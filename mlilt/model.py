@@ -27,7 +27,6 @@ _TEXT_BATCH = 256
 _IMAGE_BATCH = 32
 
 
-
 def assemble(config: RunConfig, tower: TextTower, image_width: int) -> tuple[DualEncoder, Account]:
     """The dual encoder of a run with its strategy applied, and the strategy's account.
 
@@ -127,8 +126,8 @@ def load(
     Raises:
         UserError: no finished run there, or its weights or base weights are not those of its record.
     """
-    from mlilt.training.device import choose_device, choose_precision, store_frozen
     from mlilt.towers.inference import for_inference
+    from mlilt.training.device import choose_device, choose_precision, store_frozen
 
     folder = Path(run)
     about = record.read(folder)

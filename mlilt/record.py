@@ -15,6 +15,7 @@ CONFIG = "config.toml"
 WEIGHTS = "trained.safetensors"
 METRICS = "metrics.jsonl"
 QUERIES = "queries.jsonl"
+CHECKPOINT = "checkpoint.pt"
 FORMAT: Literal[1] = 1
 
 
@@ -35,6 +36,7 @@ class Direction(_Record):
 
     queries: int
     pool: int
+    chance_recall_at_10: float = Field(description="recall@10 expected of a random order")
     recall_at_1: Interval
     recall_at_5: Interval
     recall_at_10: Interval
@@ -157,5 +159,12 @@ def read(folder: Path) -> RunRecord:
         unfinished = (Path(folder) / CONFIG).is_file()
         state = "a run that is not finished: go on with `mlilt train --resume`" if unfinished else "no run"
         raise UserError(f"{folder} holds {state}. `mlilt train --lang ...` makes runs in runs/.") from None
-    except (OSError, ValidationError) as error:
-        raise UserError(f"{path} cannot be read: {str(error)[:500]}") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole file"
+        raise UserError(
+            f"{path} is damaged, or of another version of mlilt ({where}: {first['msg']}). Train the run again with "
+            "--force."
+        ) from error

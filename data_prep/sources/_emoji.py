@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from data_prep.carriers import Https, Npm, Resource
 from data_prep.records import DropLog
+from data_prep.sources._tables import read_table
 
 _UPSTREAM = "https://github.com/iamcal/emoji-data/archive/refs/tags/v16.0.0.zip"
 
@@ -61,27 +60,34 @@ VENDORS = (
 
 @dataclass(frozen=True, slots=True)
 class Emoji:
-    """One base emoji (no skin tones): its characters without U+FE0F, as CLDR writes them, and its pictures."""
+    """One base emoji (no skin tones).
+
+    Attributes:
+        characters: without U+FE0F, as CLDR writes them.
+        territory: the two-letter code of a flag made of regional indicators, else None.
+        category: the vendors' category.
+        pictures: each with the vendor that drew it.
+    """
 
     characters: str
+    territory: str | None
     category: str
     pictures: tuple[tuple[Vendor, Path], ...]
 
-    @property
-    def territory(self) -> str | None:
-        """The two-letter territory code of a flag made of regional indicators, else None."""
-        letters = [ord(c) - 0x1F1E6 for c in self.characters]
-        if len(letters) == 2 and all(0 <= n < 26 for n in letters):
-            return "".join(chr(ord("A") + n) for n in letters)
-        return None
 
+def read_emoji(files: Mapping[str, Path], source: str, log: DropLog, flags: bool) -> Iterator[Emoji]:
+    """Yields base emoji in the vendors' order: the flags of territories, or all others.
 
-def read_emoji(files: Mapping[str, Path], source: str, log: DropLog) -> Iterator[Emoji]:
-    """Yields all base emoji in the vendors' order; pictures a vendor should have and lacks go to the log."""
+    Pictures that a vendor should have and lacks go to the log, and so do flags where the others are asked for.
+    """
     folders = {vendor.name: files[vendor.resource.name] for vendor in VENDORS}
-    table: list[dict[str, Any]] = json.loads((folders["google"] / "emoji.json").read_text(encoding="utf-8"))
-    for row in table:
+    for row in read_table(folders["google"] / "emoji.json", (), list, source, log):
         characters = "".join(chr(int(code, 16)) for code in row["unified"].split("-")).replace("\ufe0f", "")
+        territory = _territory(characters)
+        if bool(territory) != flags:
+            if territory:
+                log.drop(source, f"flag {territory}", "a country's flag: left to the source flags")
+            continue
         pictures = []
         for vendor in VENDORS:
             path = folders[vendor.name] / "64" / row["image"]
@@ -89,4 +95,11 @@ def read_emoji(files: Mapping[str, Path], source: str, log: DropLog) -> Iterator
                 pictures.append((vendor, path))
             else:
                 log.drop(source, f"{row['short_name']}/{vendor.name}", "the vendor has no picture of it")
-        yield Emoji(characters, row["category"], tuple(pictures))
+        yield Emoji(characters, territory, row["category"], tuple(pictures))
+
+
+def _territory(characters: str) -> str | None:
+    letters = [ord(c) - 0x1F1E6 for c in characters]
+    if len(letters) == 2 and all(0 <= n < 26 for n in letters):
+        return "".join(chr(ord("A") + n) for n in letters)
+    return None

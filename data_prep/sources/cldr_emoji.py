@@ -6,7 +6,6 @@ drawings of the same emoji. Country flags are left to the source `flags`, skin t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from data_prep.errors import UserError
 from data_prep.records import DropLog, Example, concept_id
 from data_prep.sources._base import About
 from data_prep.sources._emoji import VENDORS, read_emoji
+from data_prep.sources._tables import read_table
 
 NAME = "cldr-emoji"
 _VERSION = "48.2.0"
@@ -43,22 +43,16 @@ _DERIVED = _annotations(
     "4be946ff5815f806ec78b50363d577a769f2fbfb90c6380a44e161a92436996e",
     "3083a74e8f5e6f05317efafb2430b90cdd2043ec398c3e662418d43a9192a59f",
 )
+_TABLES = ((_BASE, "annotations"), (_DERIVED, "annotationsDerived"))
 
 
-def _read(files: Mapping[str, Path], locale: str) -> dict[str, dict[str, list[str]]]:
+def _read(files: Mapping[str, Path], locale: str, log: DropLog) -> dict[str, dict[str, list[str]]]:
     """Annotations of a locale by characters; U+FE0F is left out, as in CLDR itself."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for resource, key in ((_BASE, "annotations"), (_DERIVED, "annotationsDerived")):
-        path = files[resource.name] / key / locale / "annotations.json"
-        if path.is_file():
-            try:
-                table = json.loads(path.read_text(encoding="utf-8"))[key]["annotations"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{path} is not a CLDR annotations file: {error!r}") from error
-            found.update({characters.replace("\ufe0f", ""): entry for characters, entry in table.items()})
-    if not found:
+    paths = [(files[r.name] / key / locale / "annotations.json", key) for r, key in _TABLES]
+    if not any(path.is_file() for path, _ in paths):
         raise UserError(f"CLDR {_VERSION} has no annotations for the locale {locale!r}.")
-    return found
+    tables = [read_table(path, (key, "annotations"), dict, NAME, log) for path, key in paths if path.is_file()]
+    return {characters.replace("\ufe0f", ""): entry for table in tables for characters, entry in table.items()}
 
 
 class CldrEmoji:
@@ -74,12 +68,9 @@ class CldrEmoji:
     )
 
     def examples(self, locale: str, files: Mapping[str, Path], log: DropLog) -> Iterator[Example]:
-        annotations = _read(files, locale)
-        english = _read(files, "en")
-        for emoji in read_emoji(files, NAME, log):
-            if emoji.territory:
-                log.drop(NAME, f"flag {emoji.territory}", "a country's flag: left to the source flags")
-                continue
+        annotations = _read(files, locale, log)
+        english = annotations if locale == "en" else _read(files, "en", log)
+        for emoji in read_emoji(files, NAME, log, flags=False):
             name_en = english.get(emoji.characters, {}).get("tts", [])
             if not name_en:
                 log.drop(NAME, repr(emoji.characters), "CLDR has no English name for it")

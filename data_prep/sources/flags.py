@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from data_prep.errors import UserError
 from data_prep.records import DropLog, Example, concept_id
 from data_prep.sources._base import About
 from data_prep.sources._emoji import VENDORS, read_emoji
+from data_prep.sources._tables import read_table
 
 NAME = "flags"
 _VERSION = "48.2.0"
@@ -38,17 +38,11 @@ _NAMES = Resource(
 )
 
 
-def _territories(files: Mapping[str, Path], locale: str) -> dict[str, str]:
+def _territories(files: Mapping[str, Path], locale: str, log: DropLog) -> dict[str, str]:
     path = files[_NAMES.name] / "main" / locale / "territories.json"
     if not path.is_file():
         raise UserError(f"CLDR {_VERSION} has no territory names for the locale {locale!r}.")
-    try:
-        names: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["main"][locale]["localeDisplayNames"][
-            "territories"
-        ]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a CLDR territories file: {error!r}") from error
-    return names
+    return read_table(path, ("main", locale, "localeDisplayNames", "territories"), dict, NAME, log)
 
 
 class Flags:
@@ -64,11 +58,11 @@ class Flags:
     )
 
     def examples(self, locale: str, files: Mapping[str, Path], log: DropLog) -> Iterator[Example]:
-        names, english = _territories(files, locale), _territories(files, "en")
-        for emoji in read_emoji(files, NAME, DropLog()):
+        names = _territories(files, locale, log)
+        english = names if locale == "en" else _territories(files, "en", log)
+        for emoji in read_emoji(files, NAME, log, flags=True):
             code = emoji.territory
-            if code is None:
-                continue
+            assert code is not None
             if code not in english:
                 log.drop(NAME, code, "CLDR has no English name for the territory")
                 continue

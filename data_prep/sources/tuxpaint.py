@@ -39,21 +39,18 @@ _STAMPS = Resource(
 _LINE = re.compile(rb"^([A-Za-z]{2,3}(?:[_@][A-Za-z]+)*)\.utf8\s*=(.*)$")
 
 
-def read_captions(path: Path, locale: str, log: DropLog) -> tuple[str, str]:
-    """The English caption of a stamp's text file and the one in `locale`, each empty where there is none."""
+def read_captions(path: Path, locale: str) -> tuple[str, str]:
+    """The English caption of a stamp's text file and the one in `locale`, each empty where there is none.
+
+    Bytes that are not UTF-8 become U+FFFD.
+    """
     lines = path.read_bytes().splitlines()
     found = {"en": lines[0] if lines else b""}
     for line in lines[1:]:
         if match := _LINE.match(line):
             found[match[1].decode("ascii")] = match[2]
-    captions = {}
-    for code in ("en", locale):
-        try:
-            captions[code] = found.get(code, b"").decode("utf-8").strip()
-        except UnicodeDecodeError:
-            log.drop(NAME, f"{path.name} ({code})", "the caption is not UTF-8")
-            captions[code] = ""
-    return captions["en"], captions[locale]
+    english, caption = (found.get(code, b"").decode("utf-8", "replace").strip() for code in ("en", locale))
+    return english, caption
 
 
 class TuxPaint:
@@ -77,9 +74,10 @@ class TuxPaint:
             if picture is None:
                 log.drop(NAME, name, "there is no picture beside the caption")
                 continue
-            english, caption = read_captions(text, locale, log)
-            if not english:
-                log.drop(NAME, name, "there is no English caption to name the concept")
+            english, caption = read_captions(text, locale)
+            if not english or "\ufffd" in english:
+                # The English caption names the concept, and so decides the split.
+                log.drop(NAME, name, "the English caption is " + ("not UTF-8" if english else "missing"))
                 continue
             yield Example(
                 picture=picture,

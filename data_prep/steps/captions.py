@@ -15,7 +15,7 @@ def fault(text: str) -> str | None:
     if not text:
         return "the caption is empty"
     if "\ufffd" in text:
-        return "the caption holds characters that were lost (U+FFFD)"
+        return "the caption is not UTF-8, or lost characters (U+FFFD)"
     if not any(c.isalnum() for c in text):
         return "the caption is only punctuation"
     if len(text) > MAX_CHARACTERS:

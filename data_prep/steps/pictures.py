@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -28,7 +29,11 @@ def apply(examples: Iterable[Example], log: DropLog) -> Iterator[Example]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         queue = iter(examples)
         while chunk := list(islice(queue, _CHUNK)):
-            for example, result in zip(chunk, pool.map(_attempt, chunk), strict=True):
+            # What Pillow says of odd files is no news to a user. Here, since filters are the whole process's.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                results = list(pool.map(_attempt, chunk))
+            for example, result in zip(chunk, results, strict=True):
                 if isinstance(result, PictureError):
                     log.drop(example.source, example.item, str(result))
                 else:

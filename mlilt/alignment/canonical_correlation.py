@@ -39,7 +39,8 @@ def canonical_correlation(text: Tensor, image: Tensor, dim: int, ridge: float = 
 
 def _inverse_root(covariance: Tensor, ridge: float) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance + ridge * torch.eye(len(covariance), dtype=covariance.dtype))
-    return (vectors * values.clamp_min(1e-12).rsqrt()) @ vectors.T
+    root: Tensor = (vectors * values.clamp_min(1e-12).rsqrt()) @ vectors.T
+    return root
 
 
 def _scaled(weight: Tensor, dim: int) -> Tensor:
@@ -48,7 +49,9 @@ def _scaled(weight: Tensor, dim: int) -> Tensor:
     Left at zero in both projections they would have no gradient either, and never come to anything.
     """
     width = weight.shape[1]
-    scaled = weight / weight.std(correction=0) * width**-0.5
+    scaled = weight
+    if len(weight):
+        scaled = weight / weight.std(correction=0) * width**-0.5
     if len(scaled) < dim:
         generator = torch.Generator().manual_seed(0)
         extra = torch.randn(dim - len(scaled), width, dtype=weight.dtype, generator=generator) * width**-0.5 * 1e-2

@@ -1,0 +1,1 @@
+"""The command line: one module a command. Parses, calls, prints; no logic, and torch only inside commands."""

@@ -37,3 +37,17 @@ def recall(places: Ranks, k: int) -> float:
 def mean_reciprocal_rank(places: Ranks) -> float:
     """Mean of 1 / rank, 0 to 1."""
     return float((1.0 / places).mean())
+
+
+def chance_recall(right: NDArray[np.bool_], k: int) -> float:
+    """Recall@k expected of a random order, 0 to 1: one minus the hypergeometric chance of k misses, averaged.
+
+    Args:
+        right: bool of shape (queries, pool), as for `ranks`.
+        k: how many places count; the whole pool if it is smaller.
+    """
+    pool = right.shape[1]
+    misses = np.ones(len(right))
+    for taken in range(min(k, pool)):
+        misses *= np.clip(pool - right.sum(axis=1) - taken, 0, None) / (pool - taken)
+    return float(1 - misses.mean())

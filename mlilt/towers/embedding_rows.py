@@ -29,7 +29,7 @@ class EmbeddingRows(nn.Module):
 
     def __init__(self, embedding: nn.Embedding, ids: Tensor) -> None:
         super().__init__()
-        ids = ids.unique().to(embedding.weight.device)
+        ids = torch.unique(ids).to(embedding.weight.device)
         if embedding.padding_idx is not None:
             # An embedding gives its padding row no gradient.
             ids = ids[ids != embedding.padding_idx]

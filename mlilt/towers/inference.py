@@ -23,7 +23,8 @@ def for_inference(tower: VisionTower, device: torch.device, dtype: torch.dtype) 
     fast = copy.deepcopy(tower).eval()
     folded = copy.deepcopy(fast)
     if _fold(folded.model):
-        pixels = torch.randint(0, 256, (2, 3, *_size(tower)), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        seeded = torch.Generator().manual_seed(0)
+        pixels = torch.randint(0, 256, (2, 3, *_size(tower)), dtype=torch.uint8, generator=seeded)
         with torch.inference_mode():
             if _cosine(fast(pixels), folded(pixels)) >= _MIN_COSINE:
                 fast = folded
@@ -49,7 +50,8 @@ def _fold(module: nn.Module) -> int:
     count = 0
     before: tuple[str, nn.Conv2d] | None = None
     for name, child in list(module.named_children()):
-        if before and isinstance(child, BatchNormAct2d | nn.BatchNorm2d) and child.num_features == before[1].out_channels:
+        # timm's own BatchNorm with an activation derives from torch's.
+        if before and isinstance(child, nn.BatchNorm2d) and child.num_features == before[1].out_channels:
             norm = nn.BatchNorm2d(child.num_features, eps=child.eps)
             norm.load_state_dict({k: v for k, v in child.state_dict().items() if k in norm.state_dict()})
             setattr(module, before[0], fuse_conv_bn_eval(before[1], norm.eval()))

@@ -109,9 +109,7 @@ def length_groups(lengths: Sequence[int], group_tokens: int) -> list[tuple[int, 
     best: list[tuple[int, int]] = [(0, 0)]
     for end in range(1, len(cuts)):
         longest = lengths[cuts[end] - 1]
-        best.append(
-            min((best[s][0] + group_tokens + (cuts[end] - cuts[s]) * longest, s) for s in range(end))
-        )
+        best.append(min((best[s][0] + group_tokens + (cuts[end] - cuts[s]) * longest, s) for s in range(end)))
     groups, end = [], len(cuts) - 1
     while end > 0:
         start = best[end][1]

@@ -94,7 +94,8 @@ class VisionTower(nn.Module):
     def encode(self, pictures: Sequence[Image.Image | Path | bytes]) -> Tensor:
         """Features of a few pictures, float32 of shape (n, width); for many, see `mlilt.training.features`."""
         with torch.inference_mode():
-            return self(torch.stack([self.preprocess(p) for p in pictures]).to(self.mean.device))
+            pixels = torch.stack([self.preprocess(p) for p in pictures])
+            return cast(Tensor, self(pixels.to(self.mean.device)))
 
 
 def load(name: str = DEFAULT, offline: bool = False, progress: bool = True) -> VisionTower:
@@ -117,7 +118,7 @@ def load(name: str = DEFAULT, offline: bool = False, progress: bool = True) -> V
     if alias is None and Path(name).is_dir():
         return _tower(f"local-dir:{Path(name)}", name)
     if alias is None and "=" in name:
-        return _from_file(*name.split("=", 1), name)
+        return _from_file(*name.split("=", 1))
     model = alias.model if alias else name
     architecture = model.split(".")[0]
     if not timm.is_model(architecture):
@@ -158,7 +159,7 @@ def _tower(model: str, name: str) -> VisionTower:
     return VisionTower(made, name).eval().requires_grad_(False)
 
 
-def _from_file(architecture: str, file: str, name: str) -> VisionTower:
+def _from_file(architecture: str, file: str) -> VisionTower:
     import timm
 
     if not timm.is_model(architecture.split(".")[0]):
@@ -173,4 +174,4 @@ def _from_file(architecture: str, file: str, name: str) -> VisionTower:
         )
     except Exception as error:
         raise UserError(f"{file} does not hold weights of {architecture}: {str(error)[:300]}") from error
-    return VisionTower(made, name).eval().requires_grad_(False)
+    return VisionTower(made, f"{architecture}={file}").eval().requires_grad_(False)

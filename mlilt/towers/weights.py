@@ -60,7 +60,7 @@ def hub_folder(model: str, what: str, offered: str, offline: bool = False) -> Pa
         hub.HfApi().model_info(model, timeout=HUB_TIMEOUT_S)
         return Path(hub.snapshot_download(model, allow_patterns=patterns, etag_timeout=HUB_TIMEOUT_S))
     except GatedRepoError as error:
-        raise UserError(f"The weights of {model} are gated: accept their terms on the hub, then `hf auth login`.") from error
+        raise UserError(f"The weights of {model} are gated: accept their terms there, then `hf auth login`.") from error
     except RepositoryNotFoundError as error:
         raise UserError(f"The hub has no model {model!r} (or it is private: `hf auth login`). {offered}") from error
     except Exception as error:  # the hub's client lets through what its HTTP library raises

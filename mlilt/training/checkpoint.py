@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from data_prep.errors import UserError
-
-CHECKPOINT = "checkpoint.pt"
+from mlilt.record import CHECKPOINT
 
 
 def save(folder: Path, state: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlilt.data import Row
-from mlilt.evaluation.retrieval import Ranks, mean_reciprocal_rank, ranks, recall
+from mlilt.evaluation.retrieval import Ranks, chance_recall, mean_reciprocal_rank, ranks, recall
 from mlilt.evaluation.statistics import bootstrap_interval
 from mlilt.record import Direction, Found, Interval, Retrieval
 
@@ -78,7 +78,7 @@ def evaluate(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDA
     wanted = np.array(asked.concepts)
     right = wanted[:, None] == shown[None, :]
     by_text, by_image = ranks(similarity, right), ranks(similarity.T, right.T)
-    results = {"all": _both(by_text, by_image)}
+    results = {"all": _both(by_text, by_image, right)}
     sources = sorted({row.source for row in rows})
     for source in sources if len(sources) > 1 else []:
         # A source by itself is its own pool: its figures do not depend on what else was prepared.
@@ -86,7 +86,7 @@ def evaluate(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDA
         i = np.array([row.source == source for row in rows])
         part, fits = similarity[np.ix_(t, i)], right[np.ix_(t, i)]
         if t.sum() > 1 and i.sum() > 1:
-            results[source] = _both(ranks(part, fits), ranks(part.T, fits.T))
+            results[source] = _both(ranks(part, fits), ranks(part.T, fits.T), fits)
     table = [
         {"direction": "text_to_image", "query": q, "concept": c, "rank": int(r)}
         for q, c, r in zip(asked.captions, asked.concepts, by_text, strict=True)
@@ -116,21 +116,19 @@ def _examples(rows: Sequence[Row], asked: Queries, similarity: NDArray[Any], rig
     return found
 
 
-def _both(by_text: Ranks, by_image: Ranks) -> Retrieval:
-    return Retrieval(
-        text_to_image=_direction(by_text, pool=len(by_image)),
-        image_to_text=_direction(by_image, pool=len(by_text)),
-    )
+def _both(by_text: Ranks, by_image: Ranks, right: NDArray[np.bool_]) -> Retrieval:
+    return Retrieval(text_to_image=_direction(by_text, right), image_to_text=_direction(by_image, right.T))
 
 
-def _direction(places: Ranks, pool: int) -> Direction:
+def _direction(places: Ranks, right: NDArray[np.bool_]) -> Direction:
     def interval(value: float, statistic: Callable[[NDArray[Any]], NDArray[Any]]) -> Interval:
         low, high = bootstrap_interval(places, statistic)
         return Interval(value=value, low=low, high=high)
 
     return Direction(
         queries=len(places),
-        pool=pool,
+        pool=right.shape[1],
+        chance_recall_at_10=chance_recall(right, 10),
         recall_at_1=interval(recall(places, 1), lambda d: (d <= 1).mean(-1)),
         recall_at_5=interval(recall(places, 5), lambda d: (d <= 5).mean(-1)),
         recall_at_10=interval(recall(places, 10), lambda d: (d <= 10).mean(-1)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,7 +31,7 @@ from mlilt.towers import embedding_rows, text, vision
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
 from mlilt.towers.weights import digest
-from mlilt.training import checkpoint, features
+from mlilt.training import checkpoint, features, folders
 from mlilt.training.batching import Batch, Batcher
 from mlilt.training.device import (
     PeakMemory,
@@ -43,7 +42,7 @@ from mlilt.training.device import (
     store_frozen,
     versions,
 )
-from mlilt.training.evaluate import evaluate, queries
+from mlilt.training.evaluate import Evaluation, evaluate, queries
 
 # Learning rates end at this share of their peak.
 FINAL_LR = 0.01
@@ -71,11 +70,6 @@ class _Split:
     features: Tensor
 
 
-def default_folder(config: RunConfig) -> Path:
-    """Where a run goes if nobody says: runs/<name>."""
-    return Path("runs") / config.name
-
-
 def train(
     config: RunConfig,
     out: Path | str | None = None,
@@ -100,54 +94,25 @@ def train(
         UserError: unknown names, no prepared data set, weights that cannot be had, a folder with something else, a
             full disk; the message says what to do.
     """
-    folder = Path(out) if out is not None else default_folder(config)
+    folder = Path(out) if out is not None else folders.default(config)
     strategies.load(config.strategy)
-    manifest = data.manifest(config.data_folder)
-    if manifest["language"] != config.lang:
-        raise UserError(f"{config.data_folder} holds {manifest['language']!r}, not {config.lang!r}. Name another --data.")
+    manifest = data.manifest(config.data_folder, config.lang)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock", timeout=0):
-            done = _existing(folder, config, str(manifest["digest"]), resume, force)
+            done = folders.existing(folder, config, str(manifest["digest"]), resume, force)
             if done is not None:
                 return done
             return _Run(config, folder, manifest, offline, progress, checkpoint_every_s).go()
     except Timeout as error:
-        raise UserError(f"Another process is training {folder} right now. Wait for it, or choose another --out.") from error
+        raise UserError(
+            f"Another process is training {folder} right now. Wait for it, or choose another --out."
+        ) from error
     except OSError as error:
         raise UserError(
-            f"{folder} could not be written: {error}. Free some space or choose another --out; then go on with --resume."
+            f"{folder} could not be written: {error}. Free some space or choose another --out; then go on with "
+            "--resume."
         ) from error
-
-
-def _existing(folder: Path, config: RunConfig, data_sha256: str, resume: bool, force: bool) -> RunRecord | None:
-    """Looks at what a folder holds; returns the record of a finished run of these settings."""
-    present = {p.name for p in folder.iterdir()} - {".lock"}
-    known = {record.RECORD, record.CONFIG, record.WEIGHTS, record.METRICS, record.QUERIES, checkpoint.CHECKPOINT}
-    if present and not present & known:
-        raise UserError(f"{folder} is there already and is no run of mlilt. Choose another --out.")
-    if force:
-        for name in present & known:
-            (folder / name).unlink()
-        return None
-    if record.CONFIG not in present:
-        return None
-    earlier = configs.read(folder / record.CONFIG)
-    if earlier != config:
-        differing = [
-            f"{key} {getattr(earlier, key)!r} -> {getattr(config, key)!r}"
-            for key in RunConfig.model_fields
-            if getattr(earlier, key) != getattr(config, key)
-        ]
-        raise UserError(f"{folder} is a run of other settings ({', '.join(differing)}). Choose another --out, or --force.")
-    if record.RECORD in present:
-        done = record.read(folder)
-        if done.data_sha256 != data_sha256:
-            raise UserError(f"{folder} was trained on other data than {config.data_folder} holds now. Use --force.")
-        return done
-    if not resume and checkpoint.CHECKPOINT in present:
-        raise UserError(f"{folder} holds a run that was stopped. Go on with it by --resume, or start anew by --force.")
-    return None
 
 
 class _Run:
@@ -408,11 +373,14 @@ class _Run:
             captions = dual.encode_text(batch.tokens)
         shown = dual.encode_image(pictures[batch.pictures].to(self.device))
         right = positives(
-            torch.tensor(batch.owners), torch.tensor(batch.concepts), torch.tensor(batch.captions), images[batch.pictures]
+            torch.tensor(batch.owners),
+            torch.tensor(batch.concepts),
+            torch.tensor(batch.captions),
+            images[batch.pictures],
         )
         loss = info_nce(dual.logits(captions, shown), right.to(self.device))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         dual.clamp_temperature()
         value = float(loss.detach())
@@ -440,7 +408,7 @@ class _Run:
         asked = queries(split.rows)
         if len(asked.captions) < 2:
             return
-        results = self._embed_and_evaluate(dual, split)
+        results = self._evaluate(dual, split).results["all"]
         figures = {
             "epoch": float(epoch + 1),
             "step": float(step),
@@ -451,10 +419,7 @@ class _Run:
         self.totals.validation.append(figures)
         self._log({"validation": figures})
 
-    def _embed_and_evaluate(self, dual: DualEncoder, split: _Split) -> record.Retrieval:
-        return self._evaluate(dual, split).results["all"]
-
-    def _evaluate(self, dual: DualEncoder, split: _Split) -> Any:
+    def _evaluate(self, dual: DualEncoder, split: _Split) -> Evaluation:
         asked = queries(split.rows)
         embedded = encode_captions(dual, asked.captions, self.dtype).numpy()
         with torch.inference_mode():

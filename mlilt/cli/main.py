@@ -1,0 +1,95 @@
+"""The `mlilt` command: its subcommands, and how errors reach a person."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from mlilt import __version__, cli
+
+OVERVIEW = """Image search and image-text models in your language.
+
+Prepares a small image-caption set, aligns a frozen vision tower with a multilingual language model by training a
+fraction of its parameters, and compares that with full-model training."""
+
+EXAMPLES = """Examples:
+
+  mlilt quickstart --lang sw                         all of it for Swahili
+
+  mlilt languages                                    which languages there are
+
+  mlilt prep --lang sw                               build the data set
+
+  mlilt train --lang sw --strategy layernorm         train and evaluate
+
+  mlilt compare                                      report on all runs"""
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM came; everything written so far is whole."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def build() -> typer.Typer:
+    """The application: each public module of this folder but this one is a command and holds a function `command`."""
+    app = typer.Typer(
+        help=OVERVIEW,
+        epilog=EXAMPLES,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def top(
+        version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    ) -> None:
+        if version:
+            print(__version__)
+            raise typer.Exit
+
+    for name in sorted(m.name for m in pkgutil.iter_modules(cli.__path__)):
+        if name != "main" and not name.startswith("_"):
+            module = importlib.import_module(f"{cli.__name__}.{name}")
+            app.command(name, help=module.HELP, epilog=module.EXAMPLES)(module.command)
+    return app
+
+
+def main() -> NoReturn:
+    """Runs the command line; errors that a user can mend go to standard error without a traceback, exit code 2."""
+    # Only a person at a terminal wants a bar redrawn; libraries' own bars would break ours.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        build()()
+    except Stopped as stop:
+        print("\nStopped. What was done is kept: run the same command again (train: with --resume).", file=sys.stderr)
+        sys.exit(128 + stop.number)
+    except BrokenPipeError:
+        # The reader (such as `head`) went away.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except Exception as error:
+        from data_prep.errors import UserError
+
+        if not isinstance(error, UserError):
+            raise
+        print(f"mlilt: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise Stopped(number)

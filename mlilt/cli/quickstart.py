@@ -1,0 +1,38 @@
+"""`mlilt quickstart`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlilt.cli import _options as options
+
+HELP = "The main job for one language: prep, train, train the full-model baseline, compare."
+EXAMPLES = """Examples:
+
+  mlilt quickstart --lang sw
+
+  mlilt quickstart --lang yo --strategy lora --epochs 5"""
+
+
+def command(
+    lang: options.Lang,
+    strategy: Annotated[str, typer.Option("--strategy", "-s", help="Held against full-model training.")] = "layernorm",
+    epochs: options.Epochs = None,
+    runs: options.Runs = Path("runs"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The report's folder.")] = Path("reports"),
+    offline: options.Offline = False,
+) -> None:
+    import mlilt
+    from mlilt.cli import _tables
+
+    console = _tables.out()
+    prepared = mlilt.prepare(lang, offline=offline)
+    console.print(f"{sum(prepared.pictures.values()):,} captioned pictures in {prepared.folder}", soft_wrap=True)
+    settings = {} if epochs is None else {"epochs": epochs}
+    comparison = mlilt.compare(lang, (strategy, "full"), 1, runs, out, offline=offline, **settings)
+    _tables.show_comparison(console, comparison)
+    if comparison.failures:
+        raise typer.Exit(1)

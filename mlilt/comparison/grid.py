@@ -1,0 +1,93 @@
+"""The runs a comparison asks for, and training those that are missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_prep.errors import UserError
+from mlilt import config as configs
+from mlilt import data, record, strategies
+from mlilt.comparison import worker
+from mlilt.config import RunConfig
+from mlilt.training import folders
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A run that could not be trained or read, and why."""
+
+    run: str
+    reason: str
+
+
+def expand(languages: Sequence[str], names: Sequence[str], seeds: int, settings: Mapping[str, Any]) -> list[RunConfig]:
+    """Settings of all runs of a grid: languages x strategies x seeds, all else equal.
+
+    Raises:
+        UserError: an unknown strategy, a language that is not prepared, or mistakes in the settings.
+    """
+    for name in names:
+        strategies.load(name)
+    for lang in languages:
+        configured = configs.make({**settings, "lang": lang}, "the comparison")
+        data.manifest(configured.data_folder, lang)
+    return [
+        configs.make({**settings, "lang": lang, "strategy": name, "seed": seed}, "the comparison")
+        for lang in languages
+        for seed in range(seeds)
+        for name in names
+    ]
+
+
+def place(config: RunConfig, runs: Path) -> Path:
+    """The folder of a run: its name, with a digest of its settings where that name is taken by other settings."""
+    folder = runs / config.name
+    if not (folder / record.CONFIG).is_file() or configs.read(folder / record.CONFIG) == config:
+        return folder
+    digest = hashlib.sha256(json.dumps(config.outcome(), sort_keys=True).encode()).hexdigest()[:6]
+    return runs / f"{config.name}-{digest}"
+
+
+def train_missing(
+    grid: Sequence[RunConfig], runs: Path, offline: bool, progress: bool
+) -> tuple[list[Path], list[Failure]]:
+    """Trains what of a grid is not finished yet; one failure does not stop the rest.
+
+    Each run has a process of its own: its peak memory is its own, and one that is killed for its memory takes
+    no other with it.
+
+    Returns:
+        The folders of the finished runs, and what failed.
+    """
+    done: list[Path] = []
+    failed: list[Failure] = []
+    for config in grid:
+        try:
+            folder = place(config, runs)
+            digest = str(data.manifest(config.data_folder, config.lang)["digest"])
+            if folders.existing(folder, config, digest, resume=True, force=False) is None:
+                worker.train_alone(config, folder, offline, progress)
+            done.append(folder)
+        except UserError as error:
+            failed.append(Failure(config.name, str(error)))
+    return done, failed
+
+
+def finished(runs: Path) -> list[Path]:
+    """Folders below `runs` that hold a finished run, sorted.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = sorted(path.parent for path in runs.glob(f"*/{record.RECORD}"))
+    if not found:
+        raise UserError(
+            f"There is no finished run in {runs}. Train one with `mlilt train --lang sw --strategy layernorm`, or let "
+            "`mlilt compare --lang sw --strategy layernorm --strategy full` train both."
+        )
+    return found

@@ -1,0 +1,58 @@
+"""Where runs go, and what a run's folder holds already. Loads no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data_prep.errors import UserError
+from mlilt import config as configs
+from mlilt import record
+from mlilt.config import RunConfig
+from mlilt.record import RunRecord
+
+
+def default(config: RunConfig) -> Path:
+    """Where a run goes if nobody says: runs/<name>."""
+    return Path("runs") / config.name
+
+
+def existing(folder: Path, config: RunConfig, data_sha256: str, resume: bool, force: bool) -> RunRecord | None:
+    """Looks at what a folder holds.
+
+    Returns:
+        The record of a finished run of these settings and data; None if there is something to train.
+
+    Raises:
+        UserError: the folder holds something else, or a stopped run without `resume`.
+    """
+    if not folder.is_dir():
+        return None
+    present = {p.name for p in folder.iterdir()} - {".lock"}
+    known = {record.RECORD, record.CONFIG, record.WEIGHTS, record.METRICS, record.QUERIES, record.CHECKPOINT}
+    if present and not present & known:
+        raise UserError(f"{folder} is there already and is no run of mlilt. Choose another --out.")
+    if force:
+        for name in present & known:
+            (folder / name).unlink()
+        return None
+    if record.CONFIG not in present or not present & {record.RECORD, record.CHECKPOINT}:
+        # A run that came to nothing, be it for a mistake in its settings, stands in nobody's way.
+        return None
+    earlier = configs.read(folder / record.CONFIG)
+    if earlier != config:
+        differing = [
+            f"{key} {getattr(earlier, key)!r} -> {getattr(config, key)!r}"
+            for key in RunConfig.model_fields
+            if getattr(earlier, key) != getattr(config, key)
+        ]
+        raise UserError(
+            f"{folder} is a run of other settings ({', '.join(differing)}). Choose another --out, or --force."
+        )
+    if record.RECORD in present:
+        done = record.read(folder)
+        if done.data_sha256 != data_sha256:
+            raise UserError(f"{folder} was trained on other data than {config.data_folder} holds now. Use --force.")
+        return done
+    if not resume and record.CHECKPOINT in present:
+        raise UserError(f"{folder} holds a run that was stopped. Go on with it by --resume, or start anew by --force.")
+    return None

@@ -1,0 +1,86 @@
+"""Real towers, and small random ones of the same architectures as the large ones."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+import sentencepiece
+import torch
+import transformers
+from tokenizers import BertWordPieceTokenizer
+
+from data_prep.pipeline import Prepared
+from mlilt import data
+from mlilt.data import Row
+from mlilt.towers import text, vision
+from mlilt.towers.text import TextTower
+from mlilt.towers.vision import VisionTower
+
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    # More positions than words: what is taken for the word embedding must not depend on its size.
+    "max_position_embeddings": 514,
+}
+
+
+@pytest.fixture(scope="session")
+def train_rows(small_sw: Prepared) -> list[Row]:
+    """The training split of the small Swahili set."""
+    return data.read_rows(small_sw.folder, "train")
+
+
+@pytest.fixture(scope="session")
+def texts(train_rows: list[Row]) -> list[str]:
+    """Captions and keywords of the training split."""
+    return sorted({text for row in train_rows for text in (*row.captions, *row.keywords)})
+
+
+@pytest.fixture(scope="session")
+def xlmr_folder(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """XLM-R in small: random weights, and a SentencePiece model in XLM-R's order of pieces."""
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=out, vocab_size=300, character_coverage=1.0, minloglevel=2
+    )
+    model = sentencepiece.SentencePieceProcessor(model_proto=out.getvalue())
+    pieces = [(model.id_to_piece(i), model.get_score(i)) for i in range(3, model.get_piece_size())]
+    specials = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
+    vocabulary = [*specials, *pieces, ("<mask>", 0.0)]
+    folder = tmp_path_factory.mktemp("towers") / "xlm-r"
+    transformers.XLMRobertaTokenizer(vocab=vocabulary).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = transformers.XLMRobertaConfig(vocab_size=len(vocabulary), type_vocab_size=1, **SMALL)
+    transformers.XLMRobertaModel(config).save_pretrained(folder)
+    (folder / "sentencepiece.bpe.model").write_bytes(out.getvalue())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mbert_folder(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Multilingual BERT in small: random weights, a cased WordPiece vocabulary, saved with its pretraining heads."""
+    words = BertWordPieceTokenizer(lowercase=False)
+    words.train_from_iterator(texts, vocab_size=400, min_frequency=1, show_progress=False)
+    folder = tmp_path_factory.mktemp("towers") / "mbert"
+    vocabulary = words.get_vocab()
+    transformers.BertTokenizer(vocab=vocabulary, do_lower_case=False).save_pretrained(folder)
+    torch.manual_seed(1)
+    config = transformers.BertConfig(vocab_size=len(vocabulary), **SMALL)
+    transformers.BertForPreTraining(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def e5() -> TextTower:
+    """The default text tower with its real weights. To be read only."""
+    return text.load(progress=False)
+
+
+@pytest.fixture(scope="session")
+def eyes() -> VisionTower:
+    """The default vision tower with its real weights. To be read only."""
+    return vision.load(progress=False)

@@ -1,0 +1,90 @@
+"""Settings: a file reproduces them, and all mistakes are named at once."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep.errors import UserError
+from mlilt import config as configs
+from mlilt.config import RunConfig
+
+SETTINGS = st.fixed_dictionaries(
+    {"lang": st.text(st.characters(exclude_categories=["Cs"]), min_size=1)},
+    optional={
+        "text": st.sampled_from(["e5-small", "C:\\models\\own", 'a "quoted" folder', "größe/模型"]),
+        "epochs": st.integers(1, 1000),
+        "lr": st.one_of(st.none(), st.floats(1e-9, 10)),
+        "weight_decay": st.floats(0, 1),
+        "warmup": st.floats(0, 0.99),
+        "temperature": st.floats(0.001, 0.5),
+        "keyword_share": st.floats(0, 1),
+        "projection_init": st.sampled_from(["cca", "random"]),
+        "precision": st.sampled_from(["auto", "fp32", "bf16"]),
+        "seed": st.integers(0, 2**31),
+    },
+)
+
+
+@given(settings=SETTINGS)
+def test_what_is_written_is_read_back_as_the_same_settings(settings: dict[str, object]) -> None:
+    config = RunConfig(**settings)  # type: ignore[arg-type]
+    assert configs.make(tomllib.loads(tomli_w.dumps(config.outcome()))) == config
+
+
+def test_a_written_file_is_read_back(tmp_path: Path) -> None:
+    config = RunConfig(lang="sw", lr=1e-4, data="C:\\sets\\sw")
+    configs.write(config, tmp_path / "c.toml")
+    assert configs.read(tmp_path / "c.toml") == config
+
+
+def test_a_whole_number_will_do_where_a_share_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('lang = "sw"\nlr = 1\nkeyword_share = 0\n', encoding="utf-8")
+    assert configs.read(tmp_path / "c.toml").lr == 1.0
+
+
+def test_all_mistakes_are_named_at_once_each_with_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('epochs = 0\nbatch_size = "many"\nwarmup = 1.0\nlearning_rate = 1\nlr = inf\n', encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        configs.read(file)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"6 mistake(s) in the settings of {file}:"
+    named = {line.strip().split(":")[0]: line for line in lines[1:]}
+    assert named.keys() == {"lang", "epochs", "batch_size", "warmup", "learning_rate", "lr"}
+    # A key that there is not comes with those that there are.
+    assert "projection_lr" in named["learning_rate"]
+    assert "greater than or equal to 1" in named["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("epochs", 1.5), ("epochs", True), ("seed", -1), ("lr", 0), ("lr", float("nan")), ("device", "tpu"), ("lang", "")],
+)
+def test_a_wrong_value_is_refused(key: str, value: object) -> None:
+    with pytest.raises(UserError, match=rf"1 mistake\(s\) in the settings of the command line:\n  {key}: "):
+        configs.make({"lang": "sw", key: value})
+
+
+@pytest.mark.parametrize("content", [None, b"lang = ", b"lang = '\xff'"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "c.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UserError, match=r"settings in .*c\.toml cannot be read"):
+        configs.read(file)
+
+
+def test_default_names_tell_runs_apart_and_are_safe_as_folders() -> None:
+    assert RunConfig(lang="sw", strategy="lora", seed=3).name == "sw-lora-s3"
+    assert RunConfig(lang="sw", text="/own/model", vision="deit-base").name == "sw-layernorm-_own_model-deit-base-s0"
+
+
+def test_data_folder_is_by_language_unless_named() -> None:
+    assert RunConfig(lang="sw").data_folder == Path("data/sw")
+    assert RunConfig(lang="sw", data="/elsewhere").data_folder == Path("/elsewhere")

@@ -1,0 +1,121 @@
+"""Batches of the real Swahili set."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import pytest
+import torch
+
+from mlilt.alignment.objectives import positives
+from mlilt.data import Entry, Row, entries
+from mlilt.towers import text
+from mlilt.towers.text import TextTower
+from mlilt.training.batching import Batch, Batcher
+
+
+@pytest.fixture(scope="module")
+def batcher(train_rows: list[Row], e5: TextTower) -> Batcher:
+    return Batcher(entries(train_rows), e5.tokenize, batch_size=16, pictures_per_caption=2, keyword_share=0.5, seed=7)
+
+
+@pytest.mark.parametrize("per_caption", [1, 2, 3])
+def test_every_picture_is_seen_exactly_once_an_epoch(batcher: Batcher, train_rows: list[Row], per_caption: int) -> None:
+    batcher = dataclasses.replace(batcher, pictures_per_caption=per_caption)
+    for epoch in (0, 1):
+        batches = batcher.epoch(epoch)
+        assert len(batches) == batcher.steps
+        assert sorted(i for batch in batches for i in batch.pictures) == list(range(len(train_rows)))
+        sizes = sorted((len(batch.tokens) for batch in batches), reverse=True)
+        assert sizes[:-1] == [16] * (len(sizes) - 1)
+        for batch in batches:
+            assert len(batch.tokens) == len(batch.concepts) == len(batch.captions)
+            assert len(batch.pictures) == len(batch.owners)
+            shared = Counter(batch.owners)
+            assert set(shared) == set(range(len(batch.tokens)))
+            assert max(shared.values()) <= per_caption
+
+
+def test_an_epoch_follows_from_seed_and_number_alone(batcher: Batcher) -> None:
+    again = dataclasses.replace(batcher)
+    again.epoch(0)
+    assert again.epoch(3) == batcher.epoch(3)
+    assert batcher.epoch(3) != batcher.epoch(4)
+    assert dataclasses.replace(batcher, seed=8).epoch(3) != batcher.epoch(3)
+
+
+def test_each_caption_is_one_of_its_pictures_entry(batcher: Batcher, train_rows: list[Row], e5: TextTower) -> None:
+    batcher = dataclasses.replace(batcher, keyword_share=0.0)
+    for batch in batcher.epoch(0):
+        for picture, owner in zip(batch.pictures, batch.owners, strict=True):
+            assert batch.tokens[owner] in e5.tokenize(train_rows[picture].captions)
+
+
+def rights(batch: Batch, rows: list[Row]) -> torch.Tensor:
+    numbers = {row.image_id: n for n, row in enumerate(rows)}
+    images = torch.tensor([numbers[rows[picture].image_id] for picture in batch.pictures])
+    return positives(torch.tensor(batch.owners), torch.tensor(batch.concepts), torch.tensor(batch.captions), images)
+
+
+def test_nothing_of_one_concept_and_no_equal_words_or_pictures_are_ever_negatives(
+    batcher: Batcher, train_rows: list[Row]
+) -> None:
+    shared = 0
+    for epoch in range(3):
+        for batch in batcher.epoch(epoch):
+            right = rights(batch, train_rows)
+            shown = [train_rows[picture] for picture in batch.pictures]
+            concept = {owner: row.concept for owner, row in zip(batch.owners, shown, strict=True)}
+            ids = {c: {r.image_id for o, r in zip(batch.owners, shown, strict=True) if o == c} for c in concept}
+            for c, tokens in enumerate(batch.tokens):
+                for p, row in enumerate(shown):
+                    one = concept[c] == row.concept or row.image_id in ids[c]
+                    shared += one and batch.owners[p] != c
+                    # The same words give the same tokens; other words do too where a tokenizer does not know them.
+                    if one:
+                        assert right[c, p]
+                    elif tokens != batch.tokens[batch.owners[p]]:
+                        assert not right[c, p]
+    assert shared > 0
+
+
+def test_captions_of_equal_words_are_never_negatives_whatever_their_concepts(e5: TextTower) -> None:
+    made = [Entry(("mnyama",), (), f"concept {n}", (n,)) for n in range(3)] + [Entry(("gari",), (), "car", (3,))]
+    rows = [Row(str(n), e.captions, (), (), e.concept, "s", "") for n, e in enumerate(made)]
+    (batch,) = Batcher(made, e5.tokenize, 8, 1, 0.0, 0).epoch(0)
+    right = rights(batch, rows)
+    animal = torch.tensor([picture < 3 for picture in batch.pictures])
+    assert torch.equal(right, animal[:, None] == animal[None, :])
+
+
+def test_captions_of_a_batch_are_of_similar_length(batcher: Batcher) -> None:
+    """Within windows of four batches: less padding than in batches at random."""
+
+    def padded(groups: list[list[list[int]]]) -> int:
+        return sum(len(group) * max(map(len, group)) for group in groups)
+
+    batches = [batch.tokens for batch in batcher.epoch(0)]
+    mixed = [tokens for batch in batches for tokens in batch]
+    mixed = [mixed[i] for i in torch.randperm(len(mixed), generator=torch.Generator().manual_seed(0)).tolist()]
+    at_random = [mixed[start : start + 16] for start in range(0, len(mixed), 16)]
+    assert padded(batches) < padded(at_random)
+
+
+@pytest.mark.parametrize("tower", ["e5-small", "xlmr_folder", "mbert_folder"])
+def test_reachable_tokens_cover_all_that_any_epoch_holds(
+    batcher: Batcher, tower: str, request: pytest.FixtureRequest
+) -> None:
+    name = tower if tower == "e5-small" else str(request.getfixturevalue(tower))
+    tokenizer = text.load_tokenizer(name, progress=False)
+    batcher = dataclasses.replace(
+        batcher, tokenize=lambda captions: tokenizer(list(captions))["input_ids"], keyword_share=0.8
+    )
+    reachable = batcher.reachable_tokens()
+    assert reachable == sorted(set(reachable))
+    seen = {
+        token for epoch in range(6) for batch in batcher.epoch(epoch) for tokens in batch.tokens for token in tokens
+    }
+    assert seen <= set(reachable)
+    # They are those of the data, not simply all there are.
+    assert len(reachable) < len(tokenizer)

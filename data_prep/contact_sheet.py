@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import unicodedata
 from collections.abc import Sequence
 from html import escape
 
@@ -77,6 +78,13 @@ def draw(examples: Sequence[Example], direction: str = "ltr", offline: bool = Fa
     )
 
 
+def _cut(text: str, length: int) -> str:
+    """At most the first `length` characters; no letter loses its marks, no conjunct its second letter."""
+    while length and (unicodedata.category(text[length])[0] == "M" or unicodedata.combining(text[length - 1]) == 9):
+        length -= 1
+    return text[:length]
+
+
 def _wrap(text: str, columns: int = 22, lines: int = 2) -> list[str]:
     """At most two lines; what does not fit is cut with an ellipsis."""
     rows = [""]
@@ -85,7 +93,7 @@ def _wrap(text: str, columns: int = 22, lines: int = 2) -> list[str]:
             rows.append(word)
         else:
             rows[-1] = f"{rows[-1]} {word}".strip()
-    kept = [row if len(row) <= columns + 2 else row[: columns + 1] + "…" for row in rows[:lines]]
+    kept = [row if len(row) <= columns + 2 else _cut(row, columns + 1) + "…" for row in rows[:lines]]
     if len(rows) > lines:
         kept[-1] = kept[-1].rstrip("…") + "…"
     return kept

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_prep.errors import UnknownNameError, UserError
 
 _SHIPPED = Path(__file__).resolve().parent.parent / "languages"
+
+
+_Text = Annotated[str, Field(min_length=1)]
 
 
 class Language(BaseModel):
@@ -25,10 +29,11 @@ class Language(BaseModel):
     autonym: str = Field(min_length=1, description="the language's own name for itself")
     script: str = Field(pattern=r"^[A-Z][a-z]{3}$", description="ISO 15924 code of the script captions are in")
     direction: Literal["ltr", "rtl"] = Field(default="ltr", description="writing direction")
-    sources: dict[str, str] = Field(
-        description="sources that hold captions in it, each with the locale code the source files it under"
+    sources: dict[str, _Text] = Field(
+        min_length=1,
+        description="sources that hold captions in it, each with the locale code the source files it under",
     )
-    caveats: list[str] = Field(default_factory=list, description="what a user of the data should know")
+    caveats: list[_Text] = Field(default_factory=list, description="what a user of the data should know")
 
 
 def folders() -> list[Path]:
@@ -45,6 +50,25 @@ def _files() -> dict[str, Path]:
     return found
 
 
+def schema() -> str:
+    """The JSON Schema of a language file, as text: what languages/schema.json holds, for editors."""
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Language.model_json_schema()}
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def _mistake(error: Any) -> str:
+    """One mistake of a file: its key, what came, and what is to be there."""
+    key, kind = ".".join(map(str, error["loc"])), error["type"]
+    known = Language.model_fields
+    if kind == "extra_forbidden":
+        return f"{key}: {UnknownNameError('key', key, known)}"
+    field = known.get(str(error["loc"][0])) if error["loc"] else None
+    wanted = f" ({field.description})" if field else ""
+    if kind == "missing":
+        return f"{key}: is missing{wanted}"
+    return f"{key}: {error['msg']}, not {error['input']!r}{wanted}"
+
+
 def read_language(path: Path) -> Language:
     """Reads and checks one language file.
 
@@ -55,10 +79,12 @@ def read_language(path: Path) -> Language:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML in UTF-8: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
     try:
         language = Language.model_validate(data)
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        lines = [f"  {_mistake(e)}" for e in error.errors()]
         raise UserError(f"{path} has {len(lines)} mistake(s):\n" + "\n".join(lines)) from error
     if language.code != path.stem:
         raise UserError(f"{path}: code is {language.code!r}, but the file's name says {path.stem!r}. Make them equal.")
@@ -74,9 +100,9 @@ def load_language(code: str) -> Language:
     files = _files()
     if code in files:
         return read_language(files[code])
-    by_name = {lang.name.casefold(): lang.code for lang in load_languages()}
+    by_name = {n.casefold(): lang.code for lang in load_languages() for n in (lang.iso639_3, lang.autonym, lang.name)}
     if code.casefold() in by_name:
-        raise UserError(f"There is no language named {code!r}. Did you mean {by_name[code.casefold()]}?")
+        raise UserError(f"There is no language code {code!r}. Did you mean {by_name[code.casefold()]}?")
     raise UnknownNameError(
         "language", code, files, "`mlilt languages` lists them; a new one is one file in languages/ (CONTRIBUTING.md)."
     )

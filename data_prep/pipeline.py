@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def prepare(
         limit: at most so many concepts of each source, for trying things out.
         out: the data set's folder; `data/<lang>` by default. It is replaced as a whole, or not at all.
         offline: use only what the cache holds.
-        force: build anew even if the folder holds the same already, or something else.
+        force: build anew even if the folder holds the same data set already, or a damaged one.
         tokenizer: a text tower's name and a function counting tokens, for the card.
         progress: show progress bars.
 
@@ -97,10 +98,12 @@ def prepare(
     if limit is not None and limit < 1:
         raise UserError(f"--limit must be 1 or more, not {limit}.")
     folder = Path(out) if out is not None else Path("data") / lang
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise UserError(f"{folder} is the current folder or holds it; --out needs a folder of its own.")
     recipe = _recipe(language, loaded, limit)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent / f".{folder.name}.lock", timeout=0):
+        with _lock(folder):
             return _prepare(folder, language, loaded, limit, recipe, offline, force, tokenizer, progress)
     except Timeout as error:
         raise UserError(
@@ -119,7 +122,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: the folder holds none, or one of another format.
     """
-    _recover(folder)
+    if not folder.exists() and _backup(folder).is_dir():
+        # A prep was killed while it exchanged the folders, or is just now doing so: then it holds the lock.
+        try:
+            with _lock(folder, wait_s=10):
+                _recover(folder)
+        except (Timeout, OSError):
+            pass
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -143,10 +152,10 @@ def _prepare(
     progress: bool,
 ) -> Prepared:
     _recover(folder)
-    if folder.exists() and not force:
-        if not (folder / MANIFEST).is_file() and any(folder.iterdir()):
-            raise UserError(f"{folder} is there already and is no data set of mlilt. Choose another --out, or --force.")
-        if (folder / MANIFEST).is_file():
+    if folder.exists():
+        if not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder} is there already and is no data set of mlilt. Choose another --out, or move it.")
+        if (folder / MANIFEST).is_file() and not force:
             manifest = read_manifest(folder)
             if manifest["recipe"] == recipe:
                 return _result(folder, manifest, reused=True)
@@ -174,7 +183,7 @@ def _prepare(
     if not examples:
         reasons = "\n".join(f"  {s}: {r} ({n})" for (s, r), n in log.by_reason().items())
         raise UserError(f"Nothing is left for {language.name}. Left out:\n{reasons}")
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}@", dir=folder.parent) as temporary:
         new = Path(temporary) / "data set"
         _write(new, language, loaded, limit, recipe, examples, log, tokenizer, offline, progress)
         _exchange(new, folder)
@@ -300,12 +309,21 @@ def _exchange(new: Path, folder: Path) -> None:
     shutil.rmtree(backup, ignore_errors=True)
 
 
+def _lock(folder: Path, wait_s: float = 0) -> FileLock:
+    """Whoever holds it may write the folder; raises Timeout on entering if another process does."""
+    return FileLock(folder.parent / f".{folder.name}.lock", timeout=wait_s)
+
+
 def _recover(folder: Path) -> None:
-    """Puts back what an interrupted exchange left aside, and clears what a killed run left behind."""
+    """Puts back what an interrupted exchange left aside, and clears what a killed run left behind.
+
+    Only for the holder of the lock: it would clear away what another process is writing.
+    """
     backup = _backup(folder)
     if not folder.exists() and backup.is_dir():
         backup.rename(folder)
-    for stale in folder.parent.glob(f".{folder.name}-*"):
+    # "@" ends the name: with "-", preparing sw would clear away what is being written for sw-small.
+    for stale in folder.parent.glob(f".{escape(folder.name)}@*"):
         shutil.rmtree(stale, ignore_errors=True)
 
 

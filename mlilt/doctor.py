@@ -106,20 +106,19 @@ def _carriers(offline: bool) -> Iterator[Check]:
                 needed[f"{kind} tower: {alias}"] = found
     with ThreadPoolExecutor(8) as pool:
         # Two things may need the same carrier: each is asked once.
-        asked = {c: None for found in needed.values() for r in found if not r.is_cached() for c in r.carriers}
-        said = dict(zip(asked, pool.map(lambda carrier: _ask(carrier, offline), asked), strict=True))
+        asked = {c.label: c for found in needed.values() for r in found if not r.is_cached() for c in r.carriers}
+        said = dict(zip(asked, pool.map(lambda carrier: _ask(carrier, offline), asked.values()), strict=True))
     for what, found in needed.items():
         missing = [r for r in found if not r.is_cached()]
         if not missing:
             yield Check(what, "ok", "in the cache")
             continue
-        reachable = [next((c.label for c in r.carriers if said[c] is None), "") for r in missing]
+        reachable = [next((c.label for c in r.carriers if said[c.label] is None), "") for r in missing]
         if all(reachable):
             yield Check(what, "ok", "can be fetched: " + ", ".join(reachable))
             continue
-        words = [
-            f"{c.label}: {said[c]}" for r, can in zip(missing, reachable, strict=True) if not can for c in r.carriers
-        ]
+        lacking = [r for r, carrier in zip(missing, reachable, strict=True) if not carrier]
+        words = [f"{carrier.label}: {said[carrier.label]}" for r in lacking for carrier in r.carriers]
         optional = what == "data: contact sheet"
         yield Check(
             what,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from data_prep.errors import UserError
+
+# One entry holds all: with several, safetensors writes them in an order of its own, another one each time.
+_HEADER = "mlilt"
 
 
 def learned(module: nn.Module) -> dict[str, Tensor]:
@@ -53,7 +57,7 @@ def save_weights(module: nn.Module, path: Path, about: Mapping[str, str]) -> int
     partial = path.with_suffix(".part")
     kept = {k: t.detach().cpu().contiguous().clone() for k, t in learned(module).items()}
     try:
-        save_file(kept, partial, dict(about))
+        save_file(kept, partial, {_HEADER: json.dumps(about)})
     except SafetensorError as error:  # how safetensors reports a full disk
         raise OSError(f"{partial}: {error}") from error
     partial.replace(path)
@@ -68,6 +72,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read: {error}. Train the run again.") from error

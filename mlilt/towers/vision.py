@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -149,13 +150,41 @@ def _near(name: str) -> list[str]:
     return sorted({*catalog.names("vision"), *near})
 
 
-def _tower(model: str, name: str) -> VisionTower:
+class _Missing(logging.Handler):
+    """Gathers what timm says of weights that it did not find: where the classifier is left out it only logs that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (said := record.getMessage()).startswith("Missing keys"):
+            self.said.append(said)
+
+
+def _created(model: str, **options: Any) -> nn.Module:
+    """A timm model with its weights and without a classifier; ValueError if weights are missing."""
     import timm
 
+    logger = logging.getLogger("timm.models._builder")
+    level, missing = logger.level, _Missing()
+    logger.addHandler(missing)
+    logger.setLevel(logging.INFO)
     try:
-        made = timm.create_model(model, pretrained=True, num_classes=0)
+        made: nn.Module = timm.create_model(model, pretrained=True, num_classes=0, **options)
+    finally:
+        logger.removeHandler(missing)
+        logger.setLevel(level)
+    if missing.said:
+        raise ValueError(missing.said[0])
+    return made
+
+
+def _tower(model: str, name: str) -> VisionTower:
+    try:
+        made = _created(model)
     except Exception as error:
-        raise UserError(f"The vision tower {name} cannot be loaded: {error}") from error
+        raise UserError(f"The vision tower {name} cannot be loaded: {str(error)[:300]}") from error
     return VisionTower(made, name).eval().requires_grad_(False)
 
 
@@ -169,9 +198,7 @@ def _from_file(architecture: str, file: str) -> VisionTower:
     try:
         # timm reads safetensors as such and everything else with `weights_only=True`; its filter also drops the
         # classifier of a checkpoint that has one.
-        made = timm.create_model(
-            architecture, pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": file, "custom_load": False}
-        )
+        made = _created(architecture, pretrained_cfg_overlay={"file": file, "custom_load": False})
     except Exception as error:
         raise UserError(f"{file} does not hold weights of {architecture}: {str(error)[:300]}") from error
     return VisionTower(made, f"{architecture}={file}").eval().requires_grad_(False)

@@ -172,3 +172,13 @@ def test_the_real_tower_knows_that_two_languages_say_the_same(similarity: Any) -
     for swahili, english in pairs:
         others = [other for _, other in pairs if other != english]
         assert similarity(swahili, english) > max(similarity(swahili, other) for other in others)
+
+
+def test_the_real_weights_are_whole_steps_of_their_blocks(e5: TextTower) -> None:
+    """Every 32 weights of a row are one scale times -8 to 7: anything read at a wrong place is not."""
+    encoder: Any = e5.encoder
+    for weight in (encoder.embeddings.word_embeddings.weight[:500], encoder.encoder.layer[11].output.dense.weight):
+        blocks = weight.reshape(-1, 32).double()
+        steps = blocks / (blocks.gather(1, blocks.abs().argmax(1, keepdim=True)) / -8)
+        assert (steps - steps.round()).abs().max() < 1e-5
+        assert set(steps.round().unique().int().tolist()) <= set(range(-8, 8))

@@ -1,0 +1,435 @@
+"""Runs from settings to record on real data; the default towers, and small ones for every strategy."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+import mlilt
+from data_prep.errors import UserError
+from data_prep.pipeline import Prepared
+from mlilt import config as configs
+from mlilt import data, record, strategies
+from mlilt.config import RunConfig
+from mlilt.record import RunRecord
+from mlilt.towers import text, vision
+from mlilt.towers.vision import VisionTower
+from mlilt.towers.weights import digest
+from mlilt.training import features, loop
+from mlilt.training.evaluate import evaluate, queries
+
+Settings = Callable[..., RunConfig]
+
+
+@pytest.fixture(scope="module")
+def real(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the default towers, precision and strategy. To be read only."""
+    folder = tmp_path_factory.mktemp("runs") / "real"
+    loop.train(settings(precision="auto", epochs=3), out=folder, progress=False)
+    return folder
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    return {name: t.numpy().tobytes() for name, t in load_file(folder / record.WEIGHTS).items()}
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / record.METRICS).read_text(encoding="utf-8").splitlines()]
+
+
+def without_times(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in line.items() if key != "wall_s"} for line in lines]
+
+
+def test_the_folder_of_a_finished_run_holds_all_that_is_promised_and_nothing_else(real: Path) -> None:
+    names = {path.name for path in real.iterdir()} - {".lock"}
+    assert names == {record.RECORD, record.CONFIG, record.WEIGHTS, record.METRICS, record.QUERIES}
+
+
+def test_the_weights_are_the_trained_parameters_and_the_projections_statistics_alone(real: Path) -> None:
+    done = record.read(real)
+    with safe_open(real / record.WEIGHTS, "pt") as file:
+        kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = file.metadata()
+    tower = {name.removeprefix("text.encoder."): t.numel() for name, t in kept.items() if name.startswith("text.")}
+    assert {name.removeprefix("text.encoder."): n for name, n in tower.items()} == done.trained.tower
+    # 25 norms of width 384, weight and bias each.
+    assert done.trained.count == 25 * 2 * 384
+    others = {name for name in kept if not name.startswith("text.")}
+    sides = {f"{side}_projection.{part}" for side in ("text", "image") for part in ("weight", "mean", "std")}
+    assert others == {*sides, "log_scale"}
+    assert done.trained.projections == 64 * (384 + 1280)
+    assert {key: about[key] for key in ("text", "vision", "data")} == {
+        "text": done.text.sha256,
+        "vision": done.vision.sha256,
+        "data": done.data_sha256,
+    }
+    assert done.costs.saved_bytes == (real / record.WEIGHTS).stat().st_size < 1_000_000
+
+
+def test_the_record_says_what_was_trained_on_what_with_which_versions(
+    real: Path, small_sw: Prepared, eyes: VisionTower
+) -> None:
+    done = record.read(real)
+    assert done.data_sha256 == small_sw.digest
+    assert done.data_pictures == small_sw.pictures
+    assert done.config == configs.read(real / record.CONFIG)
+    assert done.vision.sha256 == digest(eyes.model)
+    assert done.text.parameters == done.trained.tower_total == pytest.approx(118e6, rel=0.01)
+    assert done.versions["torch"] == torch.__version__
+    assert done.costs.pairs == 3 * small_sw.pictures["train"]
+    assert done.costs.captions < done.costs.pairs
+    assert done.costs.wall_s > 0
+    assert done.costs.cpu_s > 0
+    assert done.costs.peak_rss_bytes > 400e6
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", done.finished)
+
+
+def test_metrics_come_as_a_line_a_step_and_one_an_epoch(real: Path) -> None:
+    done = record.read(real)
+    steps = [line for line in metrics(real) if "step" in line]
+    epochs = [line["validation"] for line in metrics(real) if "validation" in line]
+    assert [line["step"] for line in steps] == list(range(done.costs.steps))
+    assert epochs == done.validation
+    assert [e["epoch"] for e in epochs] == [1, 2, 3]
+    assert steps[-1]["pairs"] == done.costs.pairs
+    per_epoch = len(steps) // 3
+    losses = [line["loss"] for line in steps]
+    assert all(map(math.isfinite, losses))
+    assert np.mean(losses[-per_epoch:]) < np.mean(losses[:per_epoch])
+    for line in steps:
+        assert line["lr_factor"] == pytest.approx(loop.schedule(line["step"], len(steps), 0.1), abs=1e-6)
+        assert 0.001 <= line["temperature"] <= 0.5
+
+
+def test_training_finds_more_than_chance(real: Path, small_sw: Prepared) -> None:
+    rows = data.read_rows(small_sw.folder, "test")
+    asked = queries(rows)
+    rng = np.random.default_rng(0)
+
+    def at_random(count: int) -> np.ndarray:
+        return rng.normal(size=(count, 8)).astype(np.float32)
+
+    chance = [
+        evaluate(rows, asked, at_random(len(asked.captions)), at_random(len(rows)))
+        .results["all"]
+        .text_to_image.mrr.value
+        for _ in range(20)
+    ]
+    found = record.read(real).results["all"].text_to_image
+    assert found.mrr.value > max(chance)
+    assert found.recall_at_10.value > found.chance_recall_at_10
+
+
+def test_every_query_has_its_rank_on_record(real: Path, small_sw: Prepared) -> None:
+    lines = [json.loads(line) for line in (real / record.QUERIES).read_text(encoding="utf-8").splitlines()]
+    done = record.read(real).results["all"]
+    for direction in ("text_to_image", "image_to_text"):
+        places = [line["rank"] for line in lines if line["direction"] == direction]
+        figures = getattr(done, direction)
+        assert len(places) == figures.queries
+        assert figures.recall_at_5.value == pytest.approx(np.mean(np.array(places) <= 5))
+        assert figures.median_rank.value == np.median(places)
+
+
+@pytest.mark.parametrize("tower", ["xlm-r", "mbert"])
+@pytest.mark.parametrize("strategy", strategies.names())
+def test_a_run_repeats_bit_for_bit_from_the_settings_it_wrote_and_its_figures_from_its_weights(
+    tower: str,
+    strategy: str,
+    settings: Settings,
+    tiny: dict[str, str],
+    eyes: VisionTower,
+    small_sw: Prepared,
+    tmp_path: Path,
+) -> None:
+    first = loop.train(settings(text=tiny[tower], strategy=strategy), out=tmp_path / "first", progress=False)
+    again = configs.read(tmp_path / "first" / record.CONFIG)
+    second = loop.train(again, out=tmp_path / "second", progress=False)
+    assert weights(tmp_path / "first") == weights(tmp_path / "second")
+    assert first.results == second.results
+    assert without_times(metrics(tmp_path / "first")) == without_times(metrics(tmp_path / "second"))
+    # Base weights anew, with what the run kept, give the figures of the record: nothing else has moved.
+    model = mlilt.load(tmp_path / "first")
+    rows = data.read_rows(small_sw.folder, "test")
+    asked = queries(rows)
+    store = features.store_for(first.vision.sha256, eyes.preprocessing, eyes.width, torch.float32)
+    with torch.inference_mode():
+        shown = model.dual.encode_image(store.read([row.image_id for row in rows])).numpy()
+    evaluation = evaluate(rows, asked, model.encode_text(asked.captions), shown)
+    assert evaluation.results == first.results
+    assert evaluation.examples == first.examples
+
+
+def test_another_seed_gives_other_weights(settings: Settings, tiny: dict[str, str], tmp_path: Path) -> None:
+    for seed in (0, 1):
+        loop.train(settings(text=tiny["mbert"], seed=seed, epochs=1), out=tmp_path / str(seed), progress=False)
+    one, other = weights(tmp_path / "0"), weights(tmp_path / "1")
+    assert one.keys() == other.keys()
+    # The statistics come before training and know no seed.
+    assert {n for n in one if one[n] == other[n]} == {
+        f"{side}_projection.{part}" for side in ("text", "image") for part in ("mean", "std")
+    }
+
+
+def test_full_training_moves_the_rows_alone_that_the_data_reach(
+    settings: Settings, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    done = loop.train(settings(text=tiny["xlm-r"], strategy="full"), out=tmp_path / "run", progress=False)
+    kept = load_file(tmp_path / "run" / record.WEIGHTS)
+    base = text.load(tiny["xlm-r"])
+    rows, ids = (kept[f"text.encoder.embeddings.word_embeddings.{part}"] for part in ("rows", "ids"))
+    start = base.encoder.get_input_embeddings().weight[ids]
+    assert len(rows) == len(ids) <= done.trained.embedding_rows < len(base.tokenizer)
+    # What is reachable need not have come up within two epochs; what has did move, and most has.
+    assert (rows != start).any(1).float().mean() > 0.5
+    assert done.trained.count == done.trained.tower_total == done.text.parameters
+
+
+RESUMABLE = [(tower, name) for tower, name in zip(["mbert", "xlm-r"] * 20, strategies.names(), strict=False)]
+
+
+@pytest.mark.parametrize(("tower", "strategy"), RESUMABLE)
+def test_a_stopped_run_of_any_strategy_goes_on_to_the_same_weights(
+    tower: str,
+    strategy: str,
+    settings: Settings,
+    tiny: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = settings(text=tiny[tower], strategy=strategy, batch_size=64)
+    steps = loop.train(config, out=tmp_path / "whole", progress=False).costs.steps
+    stopped = tmp_path / "stopped"
+    save = loop.checkpoint.save
+
+    def save_and_stop(*args: Any) -> None:
+        save(*args)
+        raise KeyboardInterrupt
+
+    # The first step after a start is always kept, so each of these does one step more, past the end of an epoch.
+    monkeypatch.setattr(loop.checkpoint, "save", save_and_stop)
+    for done in range(1, steps):
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(config, out=stopped, resume=done > 1, progress=False, checkpoint_every_s=0)
+        assert torch.load(stopped / record.CHECKPOINT, weights_only=True)["step"] == done
+    monkeypatch.undo()
+    # What was measured after the last checkpoint is measured again, not twice.
+    with (stopped / record.METRICS).open("a", encoding="utf-8") as file:
+        file.write('{"step": 999')
+    with pytest.raises(UserError, match=r"holds a run that was stopped\. Go on with it by --resume"):
+        loop.train(config, out=stopped, progress=False)
+    resumed = loop.train(config, out=stopped, resume=True, progress=False)
+    assert weights(stopped) == weights(tmp_path / "whole")
+    assert without_times(metrics(stopped)) == without_times(metrics(tmp_path / "whole"))
+    assert resumed.validation == record.read(tmp_path / "whole").validation
+    assert resumed.costs.pairs == record.read(tmp_path / "whole").costs.pairs
+
+
+TRAIN = """
+import sys
+from pathlib import Path
+from mlilt import config
+from mlilt.training import loop
+loop.train(config.read(Path(sys.argv[1])), out=sys.argv[2], progress=False, checkpoint_every_s=0)
+"""
+
+
+def test_a_killed_run_of_the_real_towers_goes_on_to_the_same_weights(real: Path, tmp_path: Path) -> None:
+    """The process is killed for real, wherever it happens to be once some steps are done and one is kept."""
+    killed = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", TRAIN, str(real / record.CONFIG), str(killed)])
+    try:
+        while process.poll() is None:
+            lines = (killed / record.METRICS).read_bytes().count(b"\n") if (killed / record.METRICS).exists() else 0
+            if lines >= 7 and (killed / record.CHECKPOINT).exists():
+                break
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert not (killed / record.RECORD).exists()
+    # How far the steps kept go depends on the moment; that it is neither none nor all does not.
+    kept = torch.load(killed / record.CHECKPOINT, weights_only=True)["step"]
+    total = record.read(real).costs.steps
+    assert 0 < kept < total
+    loop.train(configs.read(killed / record.CONFIG), out=killed, resume=True, progress=False)
+    assert weights(killed) == weights(real)
+    assert without_times(metrics(killed)) == without_times(metrics(real))
+    assert record.read(killed).results == record.read(real).results
+
+
+def test_a_finished_run_of_the_same_settings_is_returned_as_it_is(
+    settings: Settings, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    config = settings(text=tiny["mbert"], epochs=1)
+    done = loop.train(config, out=tmp_path / "run", progress=False)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir() if path.name != ".lock"}
+    assert loop.train(config, out=tmp_path / "run", resume=True, progress=False) == done
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    with pytest.raises(UserError, match=r"run of other settings \(epochs 1 -> 2\)\. Choose another --out, or --force"):
+        loop.train(settings(text=tiny["mbert"]), out=tmp_path / "run", progress=False)
+    redone = loop.train(settings(text=tiny["mbert"]), out=tmp_path / "run", force=True, progress=False)
+    assert isinstance(redone, RunRecord)
+    assert record.read(tmp_path / "run").config.epochs == 2
+
+
+def test_a_run_begun_with_other_base_weights_is_not_gone_on_with_nor_loaded(
+    settings: Settings, tiny: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "tower"
+    shutil.copytree(tiny["mbert"], own)
+    config = settings(text=str(own))
+
+    def stop(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    loop.train(config, out=tmp_path / "whole", progress=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "evaluate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            # Validation evaluates too, so the run stops at the end of its first epoch, with a checkpoint before.
+            loop.train(config, out=tmp_path / "stopped", progress=False, checkpoint_every_s=0)
+    state = load_file(own / "model.safetensors")
+    name = next(n for n in state if n.endswith("layer.0.attention.self.key.weight"))
+    state[name].view(torch.int32)[3, 3] ^= 1
+    save_file(state, own / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"begun with other data or base weights\. Start anew with --force"):
+        loop.train(config, out=tmp_path / "stopped", resume=True, progress=False)
+    with pytest.raises(UserError, match=r"The text tower .* is not the one this run was trained on: .* SHA-256"):
+        mlilt.load(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("change", ["a key too many", "a key missing", "cut short"])
+def test_changed_weights_of_a_run_are_not_loaded(
+    change: str, settings: Settings, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    loop.train(settings(text=tiny["xlm-r"], epochs=1), out=tmp_path / "run", progress=False)
+    path = tmp_path / "run" / record.WEIGHTS
+    state = load_file(path)
+    if change == "cut short":
+        path.write_bytes(path.read_bytes()[:-7])
+    elif change == "a key missing":
+        save_file({n: t for n, t in state.items() if n != "log_scale"}, path)
+    else:
+        save_file({**state, "more": torch.zeros(1)}, path)
+    said = {
+        "a key too many": "more is too many",
+        "a key missing": "log_scale is missing",
+        "cut short": "cannot be read",
+    }
+    with pytest.raises(UserError, match=said[change]):
+        mlilt.load(tmp_path / "run")
+
+
+def test_data_prepared_anew_with_other_content_is_noticed(
+    settings: Settings, tiny: dict[str, str], small_sw: Prepared, tmp_path: Path
+) -> None:
+    own = tmp_path / "data"
+    shutil.copytree(small_sw.folder, own)
+    config = settings(text=tiny["mbert"], epochs=1, data=str(own))
+    loop.train(config, out=tmp_path / "run", progress=False)
+    manifest = json.loads((own / "mlilt.json").read_text(encoding="utf-8"))
+    (own / "mlilt.json").write_text(json.dumps({**manifest, "digest": "0" * 64}), encoding="utf-8")
+    with pytest.raises(UserError, match=r"was trained on other data than .*data holds now\. Use --force"):
+        loop.train(config, out=tmp_path / "run", progress=False)
+
+
+def test_what_stands_in_the_way_is_named(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match="is there already and is no run of mlilt"):
+        loop.train(settings(), out=tmp_path / "own", force=True, progress=False)
+    assert (tmp_path / "own" / "thesis.txt").read_text(encoding="utf-8") == "mine"
+    (tmp_path / "busy").mkdir()
+    with (
+        FileLock(tmp_path / "busy" / ".lock"),
+        pytest.raises(UserError, match=r"Another process is training .*busy right now"),
+    ):
+        loop.train(settings(), out=tmp_path / "busy", progress=False)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match=r"could not be written.*choose another --out"):
+        loop.train(settings(), out=tmp_path / "file" / "run", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"strategy": "layernrom"}, "Did you mean layernorm"),
+        ({"text": "e5-smal"}, "Did you mean e5-small"),
+        ({"vision": "efficientnet-lite"}, "Did you mean .*efficientnet-lite0"),
+        ({"lang": "yo"}, "holds 'sw', not 'yo'"),
+        ({"data": "nowhere"}, r"no data set in nowhere\. Prepare it first: `mlilt prep --lang sw`"),
+    ],
+)
+def test_a_setting_that_names_nothing_is_answered_before_training(
+    changes: dict[str, Any], said: str, settings: Settings, workplace: Path
+) -> None:
+    with pytest.raises(UserError, match=said):
+        loop.train(settings(**changes), out=workplace / "run", progress=False)
+    assert not (workplace / "run" / record.METRICS).exists()
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_with_advice(
+    settings: Settings, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"The loss is (nan|inf) at step \d+\. Lower --lr"):
+        loop.train(
+            settings(text=tiny["mbert"], strategy="full", lr=1e30, warmup=0.0), out=tmp_path / "run", progress=False
+        )
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(100, 0.1), (7, 0.5), (1, 0.1), (10, 0.0)])
+def test_learning_rates_rise_linearly_and_fall_by_a_cosine(total: int, warmup: float) -> None:
+    rising = max(1, round(warmup * total))
+    found = [loop.schedule(step, total, warmup) for step in range(total)]
+    assert found[:rising] == pytest.approx([(s + 1) / rising for s in range(min(rising, total))])
+    for step in range(rising, total):
+        angle = math.pi * (step - rising) / (total - rising)
+        assert found[step] == pytest.approx(0.01 + 0.99 * (0.5 + 0.5 * math.cos(angle)))
+
+
+def test_matrices_decay_and_embeddings_norms_biases_and_temperature_do_not(
+    settings: Settings, tiny: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[dict[str, Any], float]] = []
+    make = loop._Run._optimizer
+
+    def spy(self: Any, dual: Any) -> Any:
+        optimizer = make(self, dual)
+        names = {id(p): n for n, p in dual.named_parameters()}
+        seen.extend(
+            ({names[id(p)]: g["weight_decay"] for p in g["params"]}, g["peak_lr"]) for g in optimizer.param_groups
+        )
+        return optimizer
+
+    monkeypatch.setattr(loop._Run, "_optimizer", spy)
+    config = settings(text=tiny["mbert"], strategy="full", epochs=1, lr=1e-4, projection_lr=2e-3, weight_decay=0.03)
+    loop.train(config, out=tmp_path / "run", progress=False)
+    decays = {name: decay for group, _ in seen for name, decay in group.items()}
+    for name, decay in decays.items():
+        plain = name.endswith("bias") or "Norm" in name or "embeddings" in name or name == "log_scale"
+        assert decay == (0.0 if plain else 0.03), name
+    for group, rate in seen:
+        assert {name.startswith("text.") for name in group} == {rate == 1e-4}
+        assert rate in (1e-4, 2e-3)
+
+
+def test_the_vision_tower_is_as_it_was(real: Path) -> None:
+    assert digest(vision.load(progress=False).model) == record.read(real).vision.sha256

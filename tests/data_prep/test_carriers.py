@@ -76,7 +76,7 @@ def test_first_carrier_that_works_is_used_and_a_second_fetch_downloads_nothing(e
         ("stops halfway", "the download stopped at"),
         ("stops halfway in chunks", "IncompleteRead"),
         ("web page", "is a web page, not an archive"),
-        ("archive of another digest", "expected"),
+        ("archive of another digest", "has SHA-256"),
         ("content of another digest", "its content has digest"),
         ("cut archive", "damaged or cut short"),
     ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sentencepiece
@@ -13,10 +15,12 @@ from tokenizers import BertWordPieceTokenizer
 
 from data_prep.pipeline import Prepared
 from mlilt import data
+from mlilt.config import RunConfig
 from mlilt.data import Row
 from mlilt.towers import text, vision
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
+from mlilt.training import loop
 
 SMALL = {
     "hidden_size": 32,
@@ -84,3 +88,38 @@ def e5() -> TextTower:
 def eyes() -> VisionTower:
     """The default vision tower with its real weights. To be read only."""
     return vision.load(progress=False)
+
+
+@pytest.fixture(scope="session")
+def settings(small_sw: Prepared) -> Callable[..., RunConfig]:
+    """Makes the settings of a run on the small Swahili set: 16 captions a batch, two epochs, float32."""
+
+    def make(**changes: Any) -> RunConfig:
+        base = {
+            "lang": "sw",
+            "data": str(small_sw.folder),
+            "epochs": 2,
+            "batch_size": 16,
+            "precision": "fp32",
+            "dim": 64,
+        }
+        return RunConfig(**{**base, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real(settings: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of the default towers, precision and strategy. To be read only."""
+    folder = tmp_path_factory.mktemp("runs") / "real"
+    loop.train(settings(precision="auto"), out=folder, progress=False)
+    return folder
+
+
+@pytest.fixture
+def tiny(xlmr_folder: Path, mbert_folder: Path) -> Iterator[dict[str, str]]:
+    """Names of the small random text towers. One thread: so little work is only slowed down by sharing it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield {"xlm-r": str(xlmr_folder), "mbert": str(mbert_folder)}
+    torch.set_num_threads(threads)

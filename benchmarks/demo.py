@@ -1,0 +1,30 @@
+"""`mlilt quickstart --lang sw`: with nothing in the cache, then in a new folder with a full cache, then again there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks._table import show
+
+
+def run() -> None:
+    """Prints minutes of each."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "MLILT_CACHE": str(Path(folder) / "cache")}
+        rows = []
+        for what, place, target in (
+            ("first run, downloads included", "one", "6"),
+            ("new folder, full cache", "two", "3"),
+            ("the same folder again", "two", "3"),
+        ):
+            (Path(folder) / place).mkdir(exist_ok=True)
+            started = time.perf_counter()
+            command = [sys.executable, "-m", "mlilt", "quickstart", "--lang", "sw"]
+            subprocess.run(command, check=True, cwd=Path(folder) / place, env=environment, stdout=subprocess.DEVNULL)
+            rows.append((what, f"{(time.perf_counter() - started) / 60:.2f}", target))
+    show(("", "minutes", "target"), rows)

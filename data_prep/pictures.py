@@ -43,7 +43,7 @@ def decode(picture: Path | bytes) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise PictureError(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels")
         image.load()
-        return _plain(image)
+        return plain(image)
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
@@ -69,7 +69,7 @@ def canonical(picture: Path | bytes) -> tuple[bytes, str]:
     return out.getvalue(), hashlib.sha256(out.getvalue()).hexdigest()[:16]
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def plain(image: Image.Image) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode == "I":
         # 16-bit grey: Pillow's own conversion clips instead of scaling.

@@ -179,6 +179,8 @@ def _prepare(
             for example in step.apply(iter(examples), log):
                 passed.append(example)
                 running.advance()
+            # Those left out are done too.
+            running.advance(len(examples) - len(passed))
             examples = passed
     if not examples:
         reasons = "\n".join(f"  {s}: {r} ({n})" for (s, r), n in log.by_reason().items())

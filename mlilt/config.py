@@ -94,4 +94,6 @@ def read(path: Path) -> RunConfig:
 
 def write(config: RunConfig, path: Path) -> None:
     """Writes a file that `read` reads back as the same settings."""
-    path.write_text(tomli_w.dumps(config.outcome()), encoding="utf-8")
+    partial = path.with_suffix(".part")
+    partial.write_text(tomli_w.dumps(config.outcome()), encoding="utf-8")
+    partial.replace(path)

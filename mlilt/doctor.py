@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from data_prep import inventory
-from data_prep.carriers import Carrier, Resource, cache_folder
+from data_prep.carriers import Carrier, Resource, archive_at_hand, cache_folder
 from data_prep.errors import UserError
 
 # A run of everything for one language: archives unpacked, towers, features, data and runs.
@@ -106,8 +106,14 @@ def _carriers(offline: bool) -> Iterator[Check]:
                 needed[f"{kind} tower: {alias}"] = found
     with ThreadPoolExecutor(8) as pool:
         # Two things may need the same carrier: each is asked once.
-        asked = {c.label: c for found in needed.values() for r in found if not r.is_cached() for c in r.carriers}
+        asked = {c.label: c for found in needed.values() for r in found for c in r.carriers}
         said = dict(zip(asked, pool.map(lambda carrier: _ask(carrier, offline), asked.values()), strict=True))
+    for client in dict.fromkeys(type(carrier).__name__ for carrier in asked.values()):
+        answers = {label: said[label] for label, carrier in asked.items() if type(carrier).__name__ == client}
+        reached = sum(answer is None for answer in answers.values())
+        first = next((f"{label}: {answer}" for label, answer in answers.items() if answer), "")
+        found_of = f"{reached} of {len(answers)} archives can be fetched now"
+        yield Check(f"carrier: {client.lower()}", "ok" if not first else "note", found_of, first)
     for what, found in needed.items():
         missing = [r for r in found if not r.is_cached()]
         if not missing:
@@ -132,6 +138,8 @@ def _carriers(offline: bool) -> Iterator[Check]:
 
 def _ask(carrier: Carrier, offline: bool) -> str | None:
     """Why a carrier cannot bring its archive now; None if it can."""
+    if archive_at_hand(carrier):
+        return None
     if offline:
         return "not asked (offline)"
     if reason := carrier.missing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,6 +63,19 @@ def save_weights(module: nn.Module, path: Path, about: Mapping[str, str]) -> int
         raise OSError(f"{partial}: {error}") from error
     partial.replace(path)
     return path.stat().st_size
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file of learned weights, hex.
+
+    Raises:
+        UserError: it is missing.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}. Train the run again with --force.") from error
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

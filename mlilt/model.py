@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from data_prep.errors import UserError
 from mlilt import learned, record, strategies
@@ -21,7 +21,6 @@ from mlilt.strategies import Account
 from mlilt.towers import embedding_rows, text, vision
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
-from mlilt.towers.weights import digest
 
 _TEXT_BATCH = 256
 _IMAGE_BATCH = 32
@@ -134,10 +133,12 @@ def load(
     where = choose_device(device)
     dtype = choose_precision(precision, where)
     tower = text.load(about.config.text, offline=offline, progress=progress)
-    _check("text tower", about.text, tower.encoder)
+    _check("text tower", about.text, tower)
     eyes = vision.load(about.config.vision, offline=offline, progress=progress)
-    _check("vision tower", about.vision, eyes.model)
+    _check("vision tower", about.vision, eyes)
     dual, _ = assemble(about.config, tower, eyes.width)
+    if learned.file_digest(folder / record.WEIGHTS) != about.weights_sha256:
+        raise UserError(f"{folder / record.WEIGHTS} is not what this run wrote. Train the run again with --force.")
     tensors, _ = learned.read_weights(folder / record.WEIGHTS)
     if about.trained.embedding_rows is not None:
         ids = [t for name, t in tensors.items() if name.endswith(".ids")]
@@ -148,9 +149,9 @@ def load(
     return Model(about, dual.to(where), for_inference(eyes, where, torch.float32), dtype)
 
 
-def _check(what: str, expected: record.Tower, module: nn.Module) -> None:
-    if (found := digest(module)) != expected.sha256:
+def _check(what: str, expected: record.Tower, tower: TextTower | VisionTower) -> None:
+    if (found := tower.digest()) != expected.sha256:
         raise UserError(
-            f"The {what} {expected.name} is not the one this run was trained on: its weights have SHA-256 "
+            f"The {what} {expected.name} is not the one this run was trained on: its digest is "
             f"{found[:12]}..., the record says {expected.sha256[:12]}.... Train the run again, or bring those weights."
         )

@@ -55,7 +55,7 @@ class Tower(_Record):
     """A tower's base weights."""
 
     name: str
-    sha256: str
+    sha256: str = Field(description="of the weights, and of the tokenizer where there is one")
     parameters: int
 
 
@@ -92,7 +92,7 @@ class Costs(_Record):
     steps: int
     peak_rss_bytes: int | None
     peak_cuda_bytes: int | None
-    saved_bytes: int
+    saved_bytes: int = Field(description="size of the trained weights")
 
     @property
     def pairs_per_s(self) -> float:
@@ -127,6 +127,7 @@ class RunRecord(_Record):
     text: Tower
     vision: Tower
     trained: Trained
+    weights_sha256: str = Field(description="of the file with the trained weights")
     device: str
     precision: str
     machine: dict[str, Any]

@@ -68,6 +68,10 @@ class DualEncoder(nn.Module):
         self.image_projection = Projection(image_width, dim)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
 
+    def train(self, mode: bool = True) -> DualEncoder:
+        """Stays in eval mode: what is frozen keeps its dropout off and its statistics, and all train alike."""
+        return super().train(False)
+
     @property
     def temperature(self) -> float:
         """The present temperature."""

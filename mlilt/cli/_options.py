@@ -13,7 +13,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Text = Annotated[
     str | None,
     typer.Option(
-        "--text", help="Text tower: alias (e5-small, xlm-r-base, mbert, ...), hub id or folder. [default: e5-small]"
+        "--text", help="Text tower: alias (e5-small, xlm-r-base, mbert, ...), hub id or folder. (default: e5-small)"
     ),
 ]
 Vision = Annotated[
@@ -21,16 +21,17 @@ Vision = Annotated[
     typer.Option(
         "--vision",
         help="Vision tower: alias (efficientnet-lite0, deit-base, ...), timm name, folder or ARCH=FILE. "
-        "[default: efficientnet-lite0]",
+        "(default: efficientnet-lite0)",
     ),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Times every picture is seen. [default: 10]")]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Captions a batch. [default: 128]")]
+Data = Annotated[str | None, typer.Option("--data", help="The prepared data set. (default: data/LANG)")]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Times every picture is seen. (default: 10)")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Captions a batch. (default: 128)")]
 LearningRate = Annotated[
-    float | None, typer.Option("--lr", help="Peak learning rate of the text tower. [default: the strategy's own]")
+    float | None, typer.Option("--lr", help="Peak learning rate of the text tower. (default: the strategy's own)")
 ]
-Device = Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]", metavar="DEVICE")]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. (default: auto)", metavar="DEVICE")]
 Precision = Annotated[
-    str | None, typer.Option("--precision", help="auto, fp32 or bf16. [default: auto]", metavar="PRECISION")
+    str | None, typer.Option("--precision", help="auto, fp32 or bf16. (default: auto)", metavar="PRECISION")
 ]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder with the runs.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mlilt.comparison import Comparison, words
@@ -43,20 +44,20 @@ def show_run(console: Console, record: RunRecord, folder: str) -> None:
         f"{words.duration(costs.wall_s)}: {costs.captions_per_s:.0f} captions/s, {costs.pairs_per_s:.0f} pairs/s, "
         f"peak memory {words.size(costs.peak_rss_bytes or 0, 'B')}."
     )
-    console.print(f"Run: {folder} ({words.size(costs.saved_bytes, 'B')} of weights)", soft_wrap=True)
+    console.print(f"Run: {folder} ({words.size(costs.saved_bytes, 'B')} of weights)", soft_wrap=True, markup=False)
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Each group's table and findings, what failed, and where the page is."""
-    for group in comparison.groups:
-        table = Table(title=group.title, title_justify="left")
+    for group, title in zip(comparison.groups, words.titles(comparison.groups), strict=True):
+        table = Table(title=escape(title), title_justify="left")
         for place, heading in enumerate(words.HEADER):
             table.add_column(heading, justify="left" if place == 0 else "right", overflow="fold")
         for row in group.rows:
-            table.add_row(*words.cells(row))
+            table.add_row(*words.cells(group, row))
         console.print(table)
         for finding in words.findings(group):
-            console.print(f"- {finding}")
+            console.print(f"- {finding}", markup=False)
     for failure in comparison.failures:
-        console.print(f"[red]Failed[/red] {failure.run}: {failure.reason}")
-    console.print(f"Report: {comparison.page}", soft_wrap=True)
+        console.print(f"Failed: {failure.run}: {failure.reason}", style="red", markup=False)
+    console.print(f"Report: {comparison.page}", soft_wrap=True, markup=False)

@@ -21,13 +21,16 @@ EXAMPLES = """Examples:
 
 def command(
     lang: Annotated[
-        list[str] | None, typer.Option("--lang", "-l", help="Only this language (repeatable). [default: all]")
+        list[str] | None, typer.Option("--lang", "-l", help="Only this language (repeatable). (default: all)")
     ] = None,
     strategy: Annotated[
         list[str] | None,
         typer.Option("--strategy", "-s", help="Train this strategy where it is missing (repeatable)."),
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", help="Runs of each strategy, with seeds 0, 1, ...")] = 1,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", help="Runs of each strategy, with seeds 0, 1, ... (default: 1)")
+    ] = None,
+    data: options.Data = None,
     text: options.Text = None,
     vision: options.Vision = None,
     epochs: options.Epochs = None,
@@ -42,6 +45,7 @@ def command(
     import mlilt
 
     given = {
+        "data": data,
         "text": text,
         "vision": vision,
         "epochs": epochs,

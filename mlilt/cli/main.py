@@ -75,7 +75,8 @@ def main() -> NoReturn:
     try:
         build()()
     except Stopped as stop:
-        print("\nStopped. What was done is kept: run the same command again (train: with --resume).", file=sys.stderr)
+        kept = "What was done up to the last checkpoint is kept: run the same command again (train: with --resume)."
+        print(f"\nStopped. {kept}", file=sys.stderr)
         sys.exit(128 + stop.number)
     except BrokenPipeError:
         # The reader (such as `head`) went away.

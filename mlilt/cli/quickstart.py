@@ -21,18 +21,25 @@ def command(
     lang: options.Lang,
     strategy: Annotated[str, typer.Option("--strategy", "-s", help="Held against full-model training.")] = "layernorm",
     epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
     runs: options.Runs = Path("runs"),
     out: Annotated[Path, typer.Option("--out", "-o", help="The report's folder.")] = Path("reports"),
     offline: options.Offline = False,
 ) -> None:
     import mlilt
+    from mlilt import strategies
     from mlilt.cli import _tables
 
+    # A name that is not there should be told before minutes of preparing.
+    strategies.load(strategy)
     console = _tables.out()
     prepared = mlilt.prepare(lang, offline=offline)
-    console.print(f"{sum(prepared.pictures.values()):,} captioned pictures in {prepared.folder}", soft_wrap=True)
-    settings = {} if epochs is None else {"epochs": epochs}
-    comparison = mlilt.compare(lang, (strategy, "full"), 1, runs, out, offline=offline, **settings)
+    console.print(
+        f"{sum(prepared.pictures.values()):,} captioned pictures in {prepared.folder}", soft_wrap=True, markup=False
+    )
+    given = {"epochs": epochs, "batch_size": batch_size}
+    settings = {key: value for key, value in given.items() if value is not None}
+    comparison = mlilt.compare(lang, (strategy, "full"), None, runs, out, offline=offline, **settings)
     _tables.show_comparison(console, comparison)
     if comparison.failures:
         raise typer.Exit(1)

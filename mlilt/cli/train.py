@@ -30,17 +30,17 @@ def command(
         typer.Option(
             "--strategy",
             "-s",
-            help="What of the text tower trains: frozen, layernorm, bitfit, lora or full. [default: layernorm]",
+            help="What of the text tower trains: frozen, layernorm, bitfit, lora or full. (default: layernorm)",
         ),
     ] = None,
     text: options.Text = None,
     vision: options.Vision = None,
-    data: Annotated[str | None, typer.Option("--data", help="The prepared data set. [default: data/LANG]")] = None,
+    data: options.Data = None,
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
     lr: options.LearningRate = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Decides order, captions and initial weights. [default: 0]")
+        int | None, typer.Option("--seed", help="Decides order, captions and initial weights. (default: 0)")
     ] = None,
     device: options.Device = None,
     precision: options.Precision = None,
@@ -48,7 +48,7 @@ def command(
         Path | None, typer.Option("--config", "-c", help="TOML file with settings; options given here overrule it.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder. [default: runs/LANG-STRATEGY-sSEED]")
+        Path | None, typer.Option("--out", "-o", help="The run's folder. (default: runs/LANG-STRATEGY-sSEED)")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start anew, whatever the folder holds of a run.")] = False,

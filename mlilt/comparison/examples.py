@@ -13,7 +13,7 @@ from data_prep.errors import UserError
 from data_prep.pipeline import read_manifest
 from mlilt import data
 from mlilt.comparison.results import Group
-from mlilt.record import RunRecord
+from mlilt.comparison.words import label
 
 THUMBNAIL = 96
 
@@ -32,16 +32,14 @@ def gather(group: Group) -> list[Example]:
 
     Empty if the data set is no longer where it was, or is another by now.
     """
-    first = {row.strategy: _first(group, row.strategy) for row in group.rows}
-    thumbnails = _thumbnails(
-        first[group.rows[0].strategy].config.data_folder,
-        group.data_sha256,
-        {image for about in first.values() for found in about.examples for image in found.images},
-    )
+    first = {label(group, row): group.members(row)[0].record for row in group.rows}
+    wanted = {image for about in first.values() for found in about.examples for image in found.images}
+    places = dict.fromkeys(run.record.config.data_folder for run in group.runs)
+    thumbnails = next(filter(None, (_thumbnails(place, group.data_sha256, wanted) for place in places)), {})
     if not thumbnails:
         return []
     examples = []
-    for place, asked in enumerate(first[group.rows[0].strategy].examples):
+    for place, asked in enumerate(next(iter(first.values())).examples):
         found = {name: about.examples[place] for name, about in first.items()}
         examples.append(
             Example(
@@ -54,10 +52,6 @@ def gather(group: Group) -> list[Example]:
             )
         )
     return examples
-
-
-def _first(group: Group, strategy: str) -> RunRecord:
-    return next(run.record for run in group.runs if run.record.config.strategy == strategy)
 
 
 def _thumbnails(folder: Path, sha256: str, wanted: set[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from mlilt import data, record, strategies
 from mlilt.comparison import worker
 from mlilt.config import RunConfig
 from mlilt.training import folders
+from mlilt.training.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +38,23 @@ def expand(languages: Sequence[str], names: Sequence[str], seeds: int, settings:
         configured = configs.make({**settings, "lang": lang}, "the comparison")
         data.manifest(configured.data_folder, lang)
     return [
-        configs.make({**settings, "lang": lang, "strategy": name, "seed": seed}, "the comparison")
+        resolve(configs.make({**settings, "lang": lang, "strategy": name, "seed": seed}, "the comparison"))
         for lang in languages
         for seed in range(seeds)
         for name in names
     ]
 
 
-def place(config: RunConfig, runs: Path) -> Path:
-    """The folder of a run: its name, with a digest of its settings where that name is taken by other settings."""
+def place(config: RunConfig, data_sha256: str, runs: Path) -> Path:
+    """The folder of a run: its name, with a digest of settings and data where that name is taken by others."""
     folder = runs / config.name
-    if not (folder / record.CONFIG).is_file() or configs.read(folder / record.CONFIG) == config:
+    taken = (folder / record.CONFIG).is_file() and configs.read(folder / record.CONFIG) != config
+    if not taken and (folder / record.RECORD).is_file():
+        taken = record.read(folder).data_sha256 != data_sha256
+    if not taken:
         return folder
-    digest = hashlib.sha256(json.dumps(config.outcome(), sort_keys=True).encode()).hexdigest()[:6]
-    return runs / f"{config.name}-{digest}"
+    about = json.dumps([config.outcome(), data_sha256], sort_keys=True)
+    return runs / f"{config.name}-{hashlib.sha256(about.encode()).hexdigest()[:6]}"
 
 
 def train_missing(
@@ -68,8 +72,8 @@ def train_missing(
     failed: list[Failure] = []
     for config in grid:
         try:
-            folder = place(config, runs)
             digest = str(data.manifest(config.data_folder, config.lang)["digest"])
+            folder = place(config, digest, runs)
             if folders.existing(folder, config, digest, resume=True, force=False) is None:
                 worker.train_alone(config, folder, offline, progress)
             done.append(folder)

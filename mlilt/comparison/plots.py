@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from mlilt.comparison.results import Group, Row
+from mlilt.comparison.words import label as label_of
 
 # Okabe & Ito's colours, which colour-blind readers can tell apart; markers repeat at another pace.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -24,7 +25,7 @@ def quality_against(group: Group, label: str, value: Callable[[Row], float], log
         figures = row.figures["text_to_image"]["recall_at_10"]
         spread = [[figures.value - figures.low], [figures.high - figures.value]]
         axes.errorbar(
-            value(row), figures.value, spread, label=row.strategy, **_style(place), capsize=3, linestyle="none"
+            value(row), figures.value, spread, label=label_of(group, row), **_style(place), capsize=3, linestyle="none"
         )
     if log:
         axes.set_xscale("log")
@@ -36,12 +37,12 @@ def learning_curves(group: Group) -> str:
     """Text -> image recall@10 on the validation split after each epoch, mean over seeds."""
     figure, axes = _axes("epoch", "validation recall@10")
     for place, row in enumerate(group.rows):
-        curves = [run.record.validation for run in group.runs if run.record.config.strategy == row.strategy]
+        curves = [run.record.validation for run in group.members(row)]
         if not all(curves):
             continue
         epochs = [point["epoch"] for point in curves[0]]
         means = [_mean([curve[i]["text_to_image_recall_at_10"] for curve in curves]) for i in range(len(epochs))]
-        axes.plot(epochs, means, label=row.strategy, **_style(place), linestyle="-")
+        axes.plot(epochs, means, label=label_of(group, row), **_style(place), linestyle="-")
     return _svg(figure)
 
 

@@ -32,8 +32,15 @@ def write(groups: Sequence[Group], failures: Sequence[Failure], folder: Path) ->
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = [_view(group) for group in groups]
-    facts = {"groups": shown, "failures": failures, "made": made, "version": __version__, "header": words.HEADER}
+    shown = [_view(group, title) for group, title in zip(groups, words.titles(groups), strict=True)]
+    facts = {
+        "groups": shown,
+        "failures": failures,
+        "made": made,
+        "version": __version__,
+        "header": words.HEADER,
+        "all_header": words.ALL_HEADER,
+    }
     texts = (
         _json(groups, failures, made),
         _csv(groups),
@@ -47,15 +54,18 @@ def write(groups: Sequence[Group], failures: Sequence[Failure], folder: Path) ->
     return folder / "index.html"
 
 
-def _view(group: Group) -> dict[str, Any]:
+def _view(group: Group, title: str) -> dict[str, Any]:
     """What the templates show of a group."""
     return {
         "group": group,
-        "title": group.title.replace(group.language, words.language_name(group.language), 1),
+        "title": title,
         "findings": words.findings(group),
         "method": words.method(group),
-        "table": [words.cells(row) for row in group.rows],
-        "by_source": [(row.strategy, [f"{100 * row.by_source[s]:.1f}" for s in group.sources]) for row in group.rows],
+        "table": [words.cells(group, row) for row in group.rows],
+        "all": words.all_cells(group),
+        "by_source": [
+            (words.label(group, row), [words.percent(row.by_source[s]) for s in group.sources]) for row in group.rows
+        ],
         "pools": [_pool(group, source) for source in group.sources],
         "plots": [
             (
@@ -95,6 +105,7 @@ def _json(groups: Sequence[Group], failures: Sequence[Failure], made: str) -> st
                 "setting": group.setting,
                 "machine": group.machine,
                 "runs": [str(run.folder) for run in group.runs],
+                "repetitions": group.repetitions,
                 "rows": [asdict(row) for row in group.rows],
             }
             for group in groups
@@ -119,6 +130,7 @@ def _flat(group: Group, row: Row) -> dict[str, Any]:
         **{key: group.setting[key] for key in ("text", "vision", "epochs", "batch_size", "precision_used")},
         "data_sha256": group.data_sha256,
         "strategy": row.strategy,
+        "lr": row.lr,
         "seeds": len(row.seeds),
         "trained": row.trained,
         "projections": row.projections,
@@ -130,7 +142,8 @@ def _flat(group: Group, row: Row) -> dict[str, Any]:
     for direction, difference in (row.difference or {}).items():
         line |= {f"{direction}_minus_full{end}": v for end, v in _ends(difference.interval)}
         line[f"{direction}_verdict"] = difference.verdict
-    line |= {f"text_to_image_recall_at_10_{source}": value for source, value in row.by_source.items()}
+    for source, interval in row.by_source.items():
+        line |= {f"text_to_image_recall_at_10_{source}{end}": v for end, v in _ends(interval)}
     costs = ("wall_s", "cpu_s", "captions_per_s", "pairs_per_s", "peak_bytes", "saved_bytes")
     return line | {key: getattr(row, key) for key in costs}
 

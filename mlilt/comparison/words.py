@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from data_prep.errors import UserError
 from data_prep.languages import load_language
 from mlilt.comparison.results import BASELINE, Difference, Group, Row
@@ -14,6 +16,30 @@ def language_name(code: str) -> str:
         return load_language(code).name
     except UserError:
         return code
+
+
+def label(group: Group, row: Row) -> str:
+    """The strategy's name, with the learning rate where it occurs with several."""
+    several = sum(other.strategy == row.strategy for other in group.rows) > 1
+    return f"{row.strategy} (lr {row.lr:g})" if several else row.strategy
+
+
+def titles(groups: Sequence[Group]) -> list[str]:
+    """Each group's title, with the settings in which groups of the same title differ."""
+    found = []
+    for group in groups:
+        alike = [other for other in groups if other.title == group.title]
+        keys = [k for k in group.setting if any(o.setting.get(k) != group.setting[k] for o in alike)]
+        differing = ", ".join(f"{k.removesuffix('_sha256')} {_short(group.setting[k])}" for k in keys)
+        title = group.title.replace(group.language, language_name(group.language), 1)
+        found.append(f"{title}; {differing}" if differing else title)
+    return found
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict):
+        return "/".join(str(part) for part in value.values() if part is not None)
+    return str(value)[:8] if isinstance(value, str) and len(value) == 64 else str(value)
 
 
 def percent(interval: Interval) -> str:
@@ -40,7 +66,8 @@ def duration(seconds: float) -> str:
 def size(count: float, unit: str = "") -> str:
     """A count or a number of bytes with three digits."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if count >= limit:
+        # 999,700 is 1 M, not 1e+03 k.
+        if count >= 0.9995 * limit:
             return f"{count / limit:.3g} {letter}{unit}"
     return f"{count:.0f} {unit}".strip()
 
@@ -49,6 +76,7 @@ HEADER = (
     "strategy",
     "trained",
     "share",
+    "lr",
     "seeds",
     "text→image R@1 %",
     "R@5 %",
@@ -62,13 +90,14 @@ HEADER = (
 )
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(group: Group, row: Row) -> tuple[str, ...]:
     """A row's figures, in the order of `HEADER`."""
     text, image = row.figures["text_to_image"], row.figures["image_to_text"]
     return (
-        row.strategy,
+        label(group, row),
         size(row.trained + row.projections),
         f"{100 * row.share:.2f} %",
+        f"{row.lr:g}",
         str(len(row.seeds)),
         percent(text["recall_at_1"]),
         percent(text["recall_at_5"]),
@@ -80,6 +109,24 @@ def cells(row: Row) -> tuple[str, ...]:
         size(row.peak_bytes, "B"),
         size(row.saved_bytes, "B"),
     )
+
+
+ALL_HEADER = ("strategy", "direction", "R@1 %", "R@5 %", "R@10 %", "median rank", "MRR")
+
+
+def all_cells(group: Group) -> list[tuple[str, ...]]:
+    """Both directions in full, in the order of `ALL_HEADER`."""
+    return [
+        (
+            label(group, row),
+            direction.replace("_to_", "→"),
+            *(percent(figures[f"recall_at_{k}"]) for k in (1, 5, 10)),
+            f"{figures['median_rank'].value:g} [{figures['median_rank'].low:g}, {figures['median_rank'].high:g}]",
+            f"{figures['mrr'].value:.3f} [{figures['mrr'].low:.3f}, {figures['mrr'].high:.3f}]",
+        )
+        for row in group.rows
+        for direction, figures in row.figures.items()
+    ]
 
 
 def findings(group: Group) -> list[str]:
@@ -97,12 +144,18 @@ def findings(group: Group) -> list[str]:
             continue
         difference = row.difference["text_to_image"]
         sentences.append(
-            f"{row.strategy} trains {100 * row.share:.2f} % of the parameters and reaches "
+            f"{label(group, row)} trains {100 * row.share:.2f} % of the parameters and reaches "
             f"{100 * row.share_of_full:.0f} % of full-model training's text→image recall@10 "
             f"({percent(row.figures['text_to_image']['recall_at_10'])} against {reached}; difference "
-            f"{points(difference)} points: {difference.verdict}) in {row.wall_s / full.wall_s:.2f} of the time."
+            f"{points(difference)} points: {difference.verdict}, {_seeds(row, full)}) in "
+            f"{row.wall_s / full.wall_s:.2f} of the time."
         )
     return sentences
+
+
+def _seeds(row: Row, full: Row) -> str:
+    fewest = min(len(row.seeds), len(full.seeds))
+    return "one seed" if fewest == 1 else f"{fewest} seeds"
 
 
 def method(group: Group) -> str:
@@ -111,13 +164,18 @@ def method(group: Group) -> str:
     text, image = about.results["all"].text_to_image, about.results["all"].image_to_text
     gpu = group.machine.get("gpu")
     where = gpu if about.device == "cuda" else f"{group.machine['cpu']}, {group.machine['cores']} cores"
+    memory = "the GPU's" if about.device == "cuda" else "that of the whole process"
+    left_out = f" Left out, being repetitions: {', '.join(group.repetitions)}." if group.repetitions else ""
     return (
         f"Test split of a data set of {sum(about.data_pictures.values()):,} pictures: {text.queries} captions, each "
         f"asked among {text.pool} pictures, and {image.queries} pictures, each asked among {image.pool} captions; all "
         f"pictures (captions) of the concept asked for are right. A random order reaches a text→image recall@10 of "
-        "brackets are 95 % bootstrap intervals over queries, and the difference to full-model training is paired by "
-        "query. Parameters are those of the text tower and the projections; the vision tower is frozen in all. Of a "
+        f"{100 * text.chance_recall_at_10:.1f} %. No concept of the test split was trained on. Figures are means over "
+        "the seeds; brackets are 95 % bootstrap intervals over queries, those of one concept drawn together; how much "
+        "another seed would change is not in them. The difference to full-model training is paired by query. lr is "
+        "the text tower's peak learning rate, each strategy's own default unless named; all other settings are the "
+        "same. Parameters are those of the text tower and the projections; the vision tower is frozen in all. Of a "
         "word embedding that trains, only the rows that the data can reach are computed and saved: the outcome is the "
-        "same. Time is that of training steps alone, memory that of the whole process. "
-        f"Machine: {where}; torch {about.versions['torch']}."
+        f"same. Time is that of training steps alone, memory {memory} at its peak. Machine: {where}; torch "
+        f"{about.versions['torch']}.{left_out}"
     )

@@ -26,8 +26,12 @@ def train_alone(config: RunConfig, folder: Path, offline: bool, progress: bool) 
         UserError: it could not be trained, or its process was killed.
     """
     task = {"config": config.outcome(), "folder": str(folder), "offline": offline, "progress": progress}
+    # -P: a file in the current folder must not stand in for a package of the same name.
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlilt.comparison.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-P", "-c", f"from {__name__} import main; main()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         said, _ = process.communicate(json.dumps(task))
@@ -59,7 +63,3 @@ def main() -> None:
         print(error)
         sys.stdout.flush()
         os._exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 
 from data_prep.errors import UnknownNameError, UserError
 from mlilt.towers import carried, catalog
-from mlilt.towers.weights import hub_folder
+from mlilt.towers.weights import Needed, digest, hub_folder
 
 DEFAULT = "e5-small"
 # What a pass through the encoder costs beside its tokens, in tokens: measured on two cores; on a GPU starting
@@ -55,6 +57,15 @@ class TextTower(nn.Module):
         """Numbers of tokens without special ones and uncut."""
         ids = self.tokenizer(list(captions), add_special_tokens=False, return_attention_mask=False)["input_ids"]
         return [len(i) for i in ids]
+
+    def digest(self) -> str:
+        """SHA-256 that tells whether weights and tokenizer are the same, hex. Take it before anything trains."""
+        total = hashlib.sha256(digest(self.encoder).encode())
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        made = json.loads(backend.to_str()) if backend else self.tokenizer.get_vocab()
+        # Set by each call, and no part of what a tokenizer is.
+        total.update(json.dumps({k: v for k, v in made.items() if k not in {"truncation", "padding"}}).encode())
+        return total.hexdigest()
 
     def pad(self, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Token ids -> (input_ids, attention_mask), both int64 of shape (n, longest)."""
@@ -146,10 +157,10 @@ def load(
 
 def load_tokenizer(name: str = DEFAULT, offline: bool = False, progress: bool = True) -> Any:
     """Only the tokenizer of a text tower; raises as `load`."""
-    return _tokenizer(_folder(name, catalog.find("text", name), offline, progress), name)
+    return _tokenizer(_folder(name, catalog.find("text", name), offline, progress, "tokenizer"), name)
 
 
-def _folder(name: str, alias: catalog.Alias | None, offline: bool, progress: bool) -> Path:
+def _folder(name: str, alias: catalog.Alias | None, offline: bool, progress: bool, needed: Needed = "model") -> Path:
     known = catalog.names("text")
     at_hand = [n for n in known if (entry := catalog.find("text", n)) and entry.carried]
     offered = f"Without a hub there is {', '.join(f'--text {n}' for n in at_hand)}, or a local folder."
@@ -158,10 +169,10 @@ def _folder(name: str, alias: catalog.Alias | None, offline: bool, progress: boo
     if alias is not None:
         if alias.carried:
             return carried.folder(alias.carried, offline=offline, progress=progress)
-        return hub_folder(alias.model, name, offered)
+        return hub_folder(alias.model, name, offered, offline, needed)
     if not _HUB_ID.fullmatch(name) or name.startswith("."):
         raise UnknownNameError("text tower", name, known, "Or give a hub id (organization/model) or a local folder.")
-    return hub_folder(name, name, offered)
+    return hub_folder(name, name, offered, offline, needed)
 
 
 def _tokenizer(folder: Path, name: str) -> Any:

@@ -15,10 +15,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from data_prep.errors import UnknownNameError, UserError
-from data_prep.pictures import PictureError, decode
-from data_prep.pictures import _plain as plain
+from data_prep.pictures import PictureError, decode, plain
 from mlilt.towers import carried, catalog
-from mlilt.towers.weights import hub_folder
+from mlilt.towers.weights import digest, hub_folder
 
 DEFAULT = "efficientnet-lite0"
 
@@ -91,6 +90,10 @@ class VisionTower(nn.Module):
             normalized = normalized.to(memory_format=torch.channels_last)
         features: Tensor = self.model(normalized)
         return features.float()
+
+    def digest(self) -> str:
+        """SHA-256 that tells whether these are the same weights, hex."""
+        return digest(self.model)
 
     def encode(self, pictures: Sequence[Image.Image | Path | bytes]) -> Tensor:
         """Features of a few pictures, float32 of shape (n, width); for many, see `mlilt.training.features`."""

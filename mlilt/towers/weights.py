@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from torch import nn
 from data_prep.errors import UserError
 
 HUB_TIMEOUT_S = 10
+Needed = Literal["model", "tokenizer"]
 
 
 def digest(module: nn.Module) -> str:
@@ -27,7 +29,7 @@ def digest(module: nn.Module) -> str:
     return total.hexdigest()
 
 
-def hub_folder(model: str, what: str, offered: str, offline: bool = False) -> Path:
+def hub_folder(model: str, what: str, offered: str, offline: bool = False, needed: Needed = "model") -> Path:
     """A folder with the files of a model on the hub: from its local cache, else downloaded.
 
     Only safetensors and text files are asked for: nothing that could carry code.
@@ -37,6 +39,7 @@ def hub_folder(model: str, what: str, offered: str, offline: bool = False) -> Pa
         what: how the user named it, for the error.
         offered: what could be used without a hub, for the error.
         offline: look in the local cache only.
+        needed: the whole model, or its tokenizer alone.
 
     Raises:
         UserError: there is no such model, or the hub cannot be reached; says what to do.
@@ -44,11 +47,11 @@ def hub_folder(model: str, what: str, offered: str, offline: bool = False) -> Pa
     import huggingface_hub as hub
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
-    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    patterns = ["*.json", "*.txt", "*.model", *(["*.safetensors"] if needed == "model" else [])]
     try:
         cached = Path(hub.snapshot_download(model, allow_patterns=patterns, local_files_only=True))
         # Another program may have asked for a model's tokenizer alone, and a download may have been killed.
-        if _is_whole(cached) or offline:
+        if offline or (_is_whole(cached) if needed == "model" else any(cached.glob("tokenizer*"))):
             return cached
     except HFValidationError as error:
         raise UserError(f"{what} is no model: {error}") from error

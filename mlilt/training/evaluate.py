@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlilt.data import Row
 from mlilt.evaluation.retrieval import Ranks, chance_recall, mean_reciprocal_rank, ranks, recall
-from mlilt.evaluation.statistics import bootstrap_interval
+from mlilt.evaluation.statistics import bootstrap_interval, clusters
 from mlilt.record import Direction, Found, Interval, Retrieval
 
 EXAMPLES = 12
@@ -55,7 +55,7 @@ class Evaluation:
 
     Attributes:
         results: "all" and each source with at least two concepts.
-        ranks: rows for `queries.jsonl`: direction, query, concept, rank over the whole pool.
+        ranks: rows for `queries.jsonl`: direction, query, concept, and its rank in each pool it is asked in.
         examples: some queries with what they found.
     """
 
@@ -73,29 +73,59 @@ def evaluate(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDA
         text: embeddings of the queries, L2-normalized, shape (queries, dim).
         image: embeddings of the rows' pictures, L2-normalized, shape (rows, dim).
     """
-    similarity = text @ image.T
-    shown = np.array([row.concept for row in rows])
-    wanted = np.array(asked.concepts)
-    right = wanted[:, None] == shown[None, :]
-    by_text, by_image = ranks(similarity, right), ranks(similarity.T, right.T)
-    results = {"all": _both(by_text, by_image, right)}
+    similarity, right = _compare(rows, asked, text, image)
+    pools = {"all": (np.ones(len(asked.captions), bool), np.ones(len(rows), bool))}
     sources = sorted({row.source for row in rows})
     for source in sources if len(sources) > 1 else []:
         # A source by itself is its own pool: its figures do not depend on what else was prepared.
-        t = np.array([source in carried for carried in asked.sources])
-        i = np.array([row.source == source for row in rows])
+        carried = np.array([source in sources for sources in asked.sources])
+        shown = np.array([row.source == source for row in rows])
+        if carried.sum() > 1 and shown.sum() > 1:
+            pools[source] = (carried, shown)
+    of_text, of_image = np.array(asked.concepts), np.array([row.concept for row in rows])
+    results: dict[str, Retrieval] = {}
+    by_text: list[dict[str, int]] = [{} for _ in asked.captions]
+    by_image: list[dict[str, int]] = [{} for _ in rows]
+    for name, (t, i) in pools.items():
         part, fits = similarity[np.ix_(t, i)], right[np.ix_(t, i)]
-        if t.sum() > 1 and i.sum() > 1:
-            results[source] = _both(ranks(part, fits), ranks(part.T, fits.T), fits)
-    table = [
-        {"direction": "text_to_image", "query": q, "concept": c, "rank": int(r)}
+        ways = []
+        for scores, matching, members, concepts, table in (
+            (part, fits, t, of_text, by_text),
+            (part.T, fits.T, i, of_image, by_image),
+        ):
+            places = ranks(scores, matching)
+            ways.append(_direction(places, matching, concepts[members].tolist()))
+            for query, place in zip(np.flatnonzero(members).tolist(), places.tolist(), strict=True):
+                table[query][name] = place
+        results[name] = Retrieval(text_to_image=ways[0], image_to_text=ways[1])
+    lines = [
+        {"direction": "text_to_image", "query": q, "concept": c, "ranks": r}
         for q, c, r in zip(asked.captions, asked.concepts, by_text, strict=True)
     ]
-    table += [
-        {"direction": "image_to_text", "query": row.image_id, "concept": row.concept, "rank": int(r)}
+    lines += [
+        {"direction": "image_to_text", "query": row.image_id, "concept": row.concept, "ranks": r}
         for row, r in zip(rows, by_image, strict=True)
     ]
-    return Evaluation(results, table, _examples(rows, asked, similarity, right))
+    return Evaluation(results, lines, _examples(rows, asked, similarity, right))
+
+
+def glance(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArray[Any]) -> dict[str, float]:
+    """A few figures over all, without intervals: what validation after each epoch needs; arguments as `evaluate`."""
+    similarity, right = _compare(rows, asked, text, image)
+    by_text, by_image = ranks(similarity, right), ranks(similarity.T, right.T)
+    return {
+        "text_to_image_recall_at_10": recall(by_text, 10),
+        "image_to_text_recall_at_10": recall(by_image, 10),
+        "text_to_image_mrr": mean_reciprocal_rank(by_text),
+    }
+
+
+def _compare(
+    rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Similarities of queries and pictures, and which of them belong together."""
+    right = np.array(asked.concepts)[:, None] == np.array([row.concept for row in rows])[None, :]
+    return text @ image.T, right
 
 
 def _examples(rows: Sequence[Row], asked: Queries, similarity: NDArray[Any], right: NDArray[Any]) -> list[Found]:
@@ -116,22 +146,18 @@ def _examples(rows: Sequence[Row], asked: Queries, similarity: NDArray[Any], rig
     return found
 
 
-def _both(by_text: Ranks, by_image: Ranks, right: NDArray[np.bool_]) -> Retrieval:
-    return Retrieval(text_to_image=_direction(by_text, right), image_to_text=_direction(by_image, right.T))
-
-
-def _direction(places: Ranks, right: NDArray[np.bool_]) -> Direction:
-    def interval(value: float, statistic: Callable[[NDArray[Any]], NDArray[Any]]) -> Interval:
-        low, high = bootstrap_interval(places, statistic)
-        return Interval(value=value, low=low, high=high)
+def _direction(places: Ranks, right: NDArray[np.bool_], concepts: Sequence[str]) -> Direction:
+    def interval(values: NDArray[Any], statistic: Callable[..., Any]) -> Interval:
+        low, high = bootstrap_interval(clusters(values, concepts), lambda drawn: statistic(drawn, axis=-1))
+        return Interval(value=float(statistic(values)), low=low, high=high)
 
     return Direction(
         queries=len(places),
         pool=right.shape[1],
         chance_recall_at_10=chance_recall(right, 10),
-        recall_at_1=interval(recall(places, 1), lambda d: (d <= 1).mean(-1)),
-        recall_at_5=interval(recall(places, 5), lambda d: (d <= 5).mean(-1)),
-        recall_at_10=interval(recall(places, 10), lambda d: (d <= 10).mean(-1)),
-        median_rank=interval(float(np.median(places)), lambda d: np.median(d, axis=-1)),
-        mrr=interval(mean_reciprocal_rank(places), lambda d: (1.0 / d).mean(-1)),
+        recall_at_1=interval(places <= 1, np.nanmean),
+        recall_at_5=interval(places <= 5, np.nanmean),
+        recall_at_10=interval(places <= 10, np.nanmean),
+        median_rank=interval(places, np.nanmedian),
+        mrr=interval(1.0 / places, np.nanmean),
     )

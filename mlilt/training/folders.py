@@ -27,16 +27,22 @@ def existing(folder: Path, config: RunConfig, data_sha256: str, resume: bool, fo
     """
     if not folder.is_dir():
         return None
-    present = {p.name for p in folder.iterdir()} - {".lock"}
-    known = {record.RECORD, record.CONFIG, record.WEIGHTS, record.METRICS, record.QUERIES, record.CHECKPOINT}
-    if present and not present & known:
+    present = {p.name for p in folder.iterdir() if p.suffix != ".part"} - {".lock"}
+    # What is removed first when a run is begun anew: without these two it can no longer be taken for itself.
+    telling = (record.RECORD, record.CHECKPOINT)
+    known = (*telling, record.METRICS, record.WEIGHTS, record.QUERIES, record.CONFIG)
+    begun = present & {record.RECORD, record.CHECKPOINT, record.METRICS}
+    if present - set(known) and not begun:
         raise UserError(f"{folder} is there already and is no run of mlilt. Choose another --out.")
     if force:
-        for name in present & known:
-            (folder / name).unlink()
+        for name in known:
+            (folder / name).unlink(missing_ok=True)
         return None
-    if record.CONFIG not in present or not present & {record.RECORD, record.CHECKPOINT}:
-        # A run that came to nothing, be it for a mistake in its settings, stands in nobody's way.
+    if record.CONFIG not in present:
+        if begun & set(telling):
+            raise UserError(f"{folder} holds a run whose {record.CONFIG} is gone. Start anew with --force.")
+        return None
+    if not begun and configs.read(folder / record.CONFIG) == config:
         return None
     earlier = configs.read(folder / record.CONFIG)
     if earlier != config:
@@ -50,6 +56,8 @@ def existing(folder: Path, config: RunConfig, data_sha256: str, resume: bool, fo
         )
     if record.RECORD in present:
         done = record.read(folder)
+        # A process killed between record and checkpoint leaves a checkpoint that nobody needs.
+        (folder / record.CHECKPOINT).unlink(missing_ok=True)
         if done.data_sha256 != data_sha256:
             raise UserError(f"{folder} was trained on other data than {config.data_folder} holds now. Use --force.")
         return done

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from data_prep.errors import UserError
@@ -30,7 +31,6 @@ from mlilt.strategies import Account
 from mlilt.towers import embedding_rows, text, vision
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
-from mlilt.towers.weights import digest
 from mlilt.training import checkpoint, features, folders
 from mlilt.training.batching import Batch, Batcher
 from mlilt.training.device import (
@@ -42,7 +42,8 @@ from mlilt.training.device import (
     store_frozen,
     versions,
 )
-from mlilt.training.evaluate import Evaluation, evaluate, queries
+from mlilt.training.evaluate import evaluate, glance, queries
+from mlilt.training.resolve import resolve
 
 # Learning rates end at this share of their peak.
 FINAL_LR = 0.01
@@ -59,6 +60,7 @@ class _Totals:
     pairs: int = 0
     captions: int = 0
     peak_rss: int = 0
+    peak_cuda: int = 0
     validation: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -95,7 +97,7 @@ def train(
             full disk; the message says what to do.
     """
     folder = Path(out) if out is not None else folders.default(config)
-    strategies.load(config.strategy)
+    config = resolve(config)
     manifest = data.manifest(config.data_folder, config.lang)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -136,31 +138,34 @@ class _Run:
         self.device = choose_device(config.device)
         self.dtype = choose_precision(config.precision, self.device)
         self.totals = _Totals()
+        self.begun_with: dict[str, str] = {}
 
     def go(self) -> RunRecord:
         """Runs all stages."""
         started = time.perf_counter()
-        configs.write(self.config, self.folder / record.CONFIG)
         memory = PeakMemory(self.device)
         make_repeatable(self.device, self.config.seed)
         tower = text.load(self.config.text, offline=self.offline, progress=self.progress)
-        text_about = _about(self.config.text, tower.encoder)
+        text_about = _about(self.config.text, tower, tower.encoder)
         eyes = vision.load(self.config.vision, offline=self.offline, progress=self.progress)
-        vision_about = _about(self.config.vision, eyes.model)
+        vision_about = _about(self.config.vision, eyes, eyes.model)
+        # Not before: a tower that cannot be had should leave nothing behind.
+        configs.write(self.config, self.folder / record.CONFIG)
         splits = self._features(eyes, vision_about.sha256)
         dual, account = assemble(self.config, tower, eyes.width)
         batcher = self._batcher(tower, splits["train"])
         rows = self._reduce_embedding(tower, batcher)
         base = {"text": text_about.sha256, "vision": vision_about.sha256, "data": str(self.manifest["digest"])}
-        state = self._checkpoint(base)
+        state = self._checkpoint({**base, "config": json.dumps(self.config.outcome(), sort_keys=True)})
         store_frozen(dual.text, self.dtype)
         dual.to(self.device)
         if state is None:
             self._warm_start(dual, splits["train"], batcher)
         setup_s = time.perf_counter() - started
-        self._train(dual, batcher, splits, base, state, memory)
+        self._train(dual, batcher, splits, state, memory)
         started = time.perf_counter()
-        evaluation = self._evaluate(dual, splits["test"])
+        test = splits["test"]
+        evaluation = evaluate(test.rows, queries(test.rows), *self._embed(dual, test))
         evaluation_s = time.perf_counter() - started
         saved = learned.save_weights(dual, self.folder / record.WEIGHTS, {**base, "format": "1"})
         with (self.folder / record.QUERIES).open("w", encoding="utf-8") as file:
@@ -174,6 +179,7 @@ class _Run:
             text=text_about,
             vision=vision_about,
             trained=_trained(dual, account, rows),
+            weights_sha256=learned.file_digest(self.folder / record.WEIGHTS),
             device=self.device.type,
             precision=str(self.dtype).removeprefix("torch."),
             machine=machine(),
@@ -187,7 +193,7 @@ class _Run:
                 captions=self.totals.captions,
                 steps=batcher.steps * self.config.epochs,
                 peak_rss_bytes=max(memory.rss(), self.totals.peak_rss),
-                peak_cuda_bytes=memory.cuda(),
+                peak_cuda_bytes=max(memory.cuda() or 0, self.totals.peak_cuda) or None,
                 saved_bytes=saved,
             ),
             validation=self.totals.validation,
@@ -238,10 +244,13 @@ class _Run:
         embedding_rows.train_rows(tower.encoder, torch.tensor(reachable))
         return len(reachable)
 
-    def _checkpoint(self, base: dict[str, str]) -> dict[str, Any] | None:
+    def _checkpoint(self, begun_with: dict[str, str]) -> dict[str, Any] | None:
+        self.begun_with = begun_with
         state = checkpoint.read(self.folder)
-        if state is not None and state["base"] != base:
-            raise UserError(f"{self.folder} was begun with other data or base weights. Start anew with --force.")
+        if state is not None and state["base"] != begun_with:
+            raise UserError(
+                f"{self.folder} was begun with other data, base weights or settings. Start anew with --force."
+            )
         return state
 
     def _warm_start(self, dual: DualEncoder, train: _Split, batcher: Batcher) -> None:
@@ -267,7 +276,8 @@ class _Run:
             dual.image_projection.weight.copy_(weights[1])
 
     def _optimizer(self, dual: DualEncoder) -> torch.optim.Optimizer:
-        tower_lr = self.config.lr or strategies.load(self.config.strategy).learning_rate
+        tower_lr = self.config.lr
+        assert tower_lr is not None, "settings are resolved"
         embeddings = {
             id(p)
             for module in dual.modules()
@@ -289,7 +299,6 @@ class _Run:
         dual: DualEncoder,
         batcher: Batcher,
         splits: dict[str, _Split],
-        base: dict[str, str],
         state: dict[str, Any] | None,
         memory: PeakMemory,
     ) -> None:
@@ -318,11 +327,12 @@ class _Run:
             nonlocal saved_at, save_cost
             begun = time.perf_counter()
             self.totals.peak_rss = max(self.totals.peak_rss, memory.rss())
+            self.totals.peak_cuda = max(self.totals.peak_cuda, memory.cuda() or 0)
             checkpoint.save(
                 self.folder,
                 {
                     "step": step,
-                    "base": base,
+                    "base": self.begun_with,
                     "learned": learned.learned(dual),
                     "optimizer": optimizer.state_dict(),
                     "totals": {name: getattr(self.totals, name) for name in _Totals.__slots__},
@@ -408,23 +418,17 @@ class _Run:
         asked = queries(split.rows)
         if len(asked.captions) < 2:
             return
-        results = self._evaluate(dual, split).results["all"]
-        figures = {
-            "epoch": float(epoch + 1),
-            "step": float(step),
-            "text_to_image_recall_at_10": results.text_to_image.recall_at_10.value,
-            "image_to_text_recall_at_10": results.image_to_text.recall_at_10.value,
-            "text_to_image_mrr": results.text_to_image.mrr.value,
-        }
+        figures = {"epoch": float(epoch + 1), "step": float(step)} | glance(
+            split.rows, asked, *self._embed(dual, split)
+        )
         self.totals.validation.append(figures)
         self._log({"validation": figures})
 
-    def _evaluate(self, dual: DualEncoder, split: _Split) -> Evaluation:
-        asked = queries(split.rows)
-        embedded = encode_captions(dual, asked.captions, self.dtype).numpy()
+    def _embed(self, dual: DualEncoder, split: _Split) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Embeddings of a split's queries and pictures."""
+        captions = encode_captions(dual, queries(split.rows).captions, self.dtype).numpy()
         with torch.inference_mode():
-            shown = dual.encode_image(split.features.to(self.device)).cpu().numpy()
-        return evaluate(split.rows, asked, embedded, shown)
+            return captions, dual.encode_image(split.features.to(self.device)).cpu().numpy()
 
     def _log(self, line: dict[str, Any]) -> None:
         with (self.folder / record.METRICS).open("a", encoding="utf-8") as file:
@@ -440,8 +444,8 @@ def schedule(step: int, total: int, warmup: float) -> float:
     return FINAL_LR + (1 - FINAL_LR) * (1 + math.cos(math.pi * place)) / 2
 
 
-def _about(name: str, module: nn.Module) -> Tower:
-    return Tower(name=name, sha256=digest(module), parameters=sum(p.numel() for p in module.parameters()))
+def _about(name: str, tower: TextTower | VisionTower, module: nn.Module) -> Tower:
+    return Tower(name=name, sha256=tower.digest(), parameters=sum(p.numel() for p in module.parameters()))
 
 
 def _trained(dual: DualEncoder, account: Account, rows: int | None) -> Trained:

@@ -63,3 +63,16 @@ def test_temperature_within_its_bounds_stays_and_divides_the_cosines() -> None:
     text, image = nn.functional.normalize(torch.randn(3, 4)), dual.encode_image(torch.randn(7, 5))
     torch.testing.assert_close(dual.logits(text, image), text @ image.T / 0.2)
     assert dual.log_scale.requires_grad
+
+
+def test_it_stays_in_eval_mode_when_switched_to_train() -> None:
+    class Tower(nn.Module):
+        width = 4
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.dropout = nn.Dropout(0.5)
+            self.norm = nn.BatchNorm1d(4)
+
+    dual = DualEncoder(Tower(), 6, 3).train()
+    assert not any(module.training for module in dual.modules())

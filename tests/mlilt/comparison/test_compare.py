@@ -15,12 +15,12 @@ import mlilt
 from data_prep.errors import UserError
 from data_prep.pipeline import Prepared
 from mlilt import record
-from mlilt.comparison import Comparison
+from mlilt.comparison import Comparison, grid, words
 
 
 def ranks(run: Path, direction: str) -> list[int]:
     lines = map(json.loads, (run / record.QUERIES).read_text(encoding="utf-8").splitlines())
-    return [line["rank"] for line in lines if line["direction"] == direction]
+    return [line["ranks"]["all"] for line in lines if line["direction"] == direction]
 
 
 def test_trains_what_is_asked_for_and_groups_it(compared: tuple[Comparison, Path, Path]) -> None:
@@ -69,7 +69,8 @@ def test_files_agree(compared: tuple[Comparison, Path, Path]) -> None:
         assert row["figures"]["text_to_image"]["recall_at_10"]["value"] == value
         assert float(line["text_to_image_recall_at_10"]) == value
         assert line["strategy"] == own.strategy
-        [shown] = [text for text in markdown.splitlines() if text.startswith(f"| {own.strategy} | ") and "[" in text]
+        shown = next(text for text in markdown.splitlines() if text.startswith(f"| {own.strategy} | "))
+        assert shown == "| " + " | ".join(words.cells(comparison.groups[0], own)) + " |"
         assert f"{100 * value:.1f} [" in shown
 
 
@@ -96,6 +97,54 @@ def test_runs_of_other_settings_are_not_compared(compared: tuple[Comparison, Pat
     groups = mlilt.compare(runs=tmp_path / "runs", out=tmp_path / "out").groups
     found = {(g.setting["epochs"], row.strategy, tuple(row.seeds)) for g in groups for row in g.rows}
     assert found == {(1, "layernorm", (0, 1)), (1, "full", (0,)), (7, "full", (1,))}
+
+
+def test_a_run_that_repeats_another_is_left_out_and_said_to_be(
+    compared: tuple[Comparison, Path, Path], tmp_path: Path
+) -> None:
+    _, runs, _ = compared
+    shutil.copytree(runs, tmp_path / "runs")
+    shutil.copytree(runs / "sw-full-s1", tmp_path / "runs" / "sw-full-zz")
+    [group] = mlilt.compare(runs=tmp_path / "runs", out=tmp_path / "out").groups
+    assert [row.seeds for row in group.rows] == [[0, 1], [0, 1]]
+    assert group.repetitions == ["sw-full-zz (= sw-full-s1)"]
+    assert "sw-full-zz" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+
+
+def test_another_learning_rate_is_another_row(compared: tuple[Comparison, Path, Path], tmp_path: Path) -> None:
+    _, runs, _ = compared
+    shutil.copytree(runs, tmp_path / "runs")
+    path = tmp_path / "runs" / "sw-layernorm-s1" / record.RECORD
+    about = json.loads(path.read_text(encoding="utf-8"))
+    about["config"]["lr"] = 1e-5
+    path.write_text(json.dumps(about), encoding="utf-8")
+    [group] = mlilt.compare(runs=tmp_path / "runs", out=tmp_path / "out").groups
+    assert {(row.strategy, row.lr, tuple(row.seeds)) for row in group.rows} == {
+        ("layernorm", 1e-5, (1,)),
+        ("layernorm", 3e-3, (0,)),
+        ("full", 1e-4, (0, 1)),
+    }
+    assert "layernorm (lr 1e-05)" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+
+
+def test_full_runs_that_are_there_are_what_another_strategy_is_held_against(
+    compared: tuple[Comparison, Path, Path], small_sw: Prepared, tmp_path: Path
+) -> None:
+    _, runs, _ = compared
+    [group] = mlilt.compare(
+        "sw", "layernorm", 2, runs, tmp_path, progress=False, epochs=1, data=str(small_sw.folder)
+    ).groups
+    assert [row.strategy for row in group.rows] == ["layernorm", "full"]
+    assert group.rows[0].difference is not None
+
+
+def test_data_prepared_anew_gets_runs_of_its_own(compared: tuple[Comparison, Path, Path]) -> None:
+    comparison, runs, _ = compared
+    about = comparison.groups[0].runs[0].record
+    assert grid.place(about.config, about.data_sha256, runs) == runs / about.name
+    other = grid.place(about.config, "0" * 64, runs)
+    assert other.name.startswith(f"{about.name}-")
+    assert not other.exists()
 
 
 def test_a_damaged_run_is_named_and_the_rest_compared(compared: tuple[Comparison, Path, Path], tmp_path: Path) -> None:
@@ -125,7 +174,7 @@ def test_a_killed_training_process_is_reported_and_the_rest_goes_on(small_sw: Pr
         while not (runs / "sw-full-s0" / record.CONFIG).exists():
             time.sleep(0.05)
         for child in psutil.Process().children():
-            if "mlilt.comparison.worker" in child.cmdline():
+            if "mlilt.comparison.worker" in " ".join(child.cmdline()):
                 child.send_signal(signal.SIGKILL)
 
     killer = threading.Thread(target=kill_first, daemon=True)
@@ -150,6 +199,7 @@ def test_a_killed_training_process_is_reported_and_the_rest_goes_on(small_sw: Pr
         ({"strategy": ["full"]}, "--lang sw"),
         ({"lang": "sw", "strategy": ["full"], "seeds": 0}, "--seeds"),
         ({"epochs": 3}, "--strategy"),
+        ({"seeds": 3}, "--strategy"),
         ({}, "mlilt train --lang sw"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from mlilt.evaluation import statistics
-from mlilt.evaluation.statistics import bootstrap_interval
+from mlilt.evaluation.statistics import bootstrap_interval, clusters
 
 
 def mean(draws: np.ndarray) -> np.ndarray:
@@ -53,3 +53,22 @@ def test_chunks_do_not_change_what_is_covered_and_a_seed_repeats(monkeypatch: py
 
 def test_equal_values_have_an_interval_without_width() -> None:
     assert bootstrap_interval(np.full(20, 4), mean) == (4, 4)
+
+
+def test_values_that_belong_together_are_drawn_together() -> None:
+    rng = np.random.default_rng(3)
+    once = rng.normal(size=80)
+    names = [f"concept {n}" for n in range(80)]
+    twice = clusters(np.concatenate([once, once]), [*names, *names])
+    assert twice.shape == (80, 2)
+
+    def nanmean(drawn: np.ndarray) -> np.ndarray:
+        return np.nanmean(drawn, axis=-1)
+
+    # Saying everything twice makes nothing surer.
+    np.testing.assert_allclose(bootstrap_interval(twice, nanmean), bootstrap_interval(once, mean), atol=1e-12)
+
+
+def test_clusters_of_different_sizes_are_filled_up_with_nan() -> None:
+    found = clusters(np.array([1, 2, 3]), ["a", "b", "a"])
+    np.testing.assert_array_equal(found, [[1, 3], [2, np.nan]])

@@ -195,3 +195,16 @@ def test_a_file_cut_short_is_an_error_that_names_the_folder(folder: Path, file: 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"The tokenizer of .* cannot be loaded"):
         text.load(str(tmp_path))
+
+
+def test_another_tokenizer_is_another_tower(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "tower"
+    shutil.copytree(folder, own)
+    tower = text.load(str(own), progress=False)
+    before = tower.digest()
+    tower.tokenize(["mbwa"])
+    assert tower.digest() == before == text.load(str(folder), progress=False).digest()
+    tokenizer = json.loads((own / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer["added_tokens"][0]["normalized"] ^= True
+    (own / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    assert text.load(str(own), progress=False).digest() != before

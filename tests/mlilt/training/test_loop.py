@@ -27,7 +27,7 @@ from data_prep.pipeline import Prepared
 from mlilt import config as configs
 from mlilt import data, record, strategies
 from mlilt.config import RunConfig
-from mlilt.learned import read_weights
+from mlilt.learned import file_digest, read_weights
 from mlilt.record import RunRecord
 from mlilt.towers import text, vision
 from mlilt.towers.vision import VisionTower
@@ -135,7 +135,7 @@ def test_every_query_has_its_rank_on_record(real: Path, small_sw: Prepared) -> N
     lines = [json.loads(line) for line in (real / record.QUERIES).read_text(encoding="utf-8").splitlines()]
     done = record.read(real).results["all"]
     for direction in ("text_to_image", "image_to_text"):
-        places = [line["rank"] for line in lines if line["direction"] == direction]
+        places = [line["ranks"]["all"] for line in lines if line["direction"] == direction]
         figures = getattr(done, direction)
         assert len(places) == figures.queries
         assert figures.recall_at_5.value == pytest.approx(np.mean(np.array(places) <= 5))
@@ -307,7 +307,7 @@ def test_a_run_begun_with_other_base_weights_is_not_gone_on_with_nor_loaded(
     save_file(state, own / "model.safetensors", {"format": "pt"})
     with pytest.raises(UserError, match=r"begun with other data or base weights\. Start anew with --force"):
         loop.train(config, out=tmp_path / "stopped", resume=True, progress=False)
-    with pytest.raises(UserError, match=r"The text tower .* is not the one this run was trained on: .* SHA-256"):
+    with pytest.raises(UserError, match=r"The text tower .* is not the one this run was trained on: its digest"):
         mlilt.load(tmp_path / "whole")
 
 
@@ -324,6 +324,11 @@ def test_changed_weights_of_a_run_are_not_loaded(
         save_file({n: t for n, t in state.items() if n != "log_scale"}, path)
     else:
         save_file({**state, "more": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match="is not what this run wrote"):
+        mlilt.load(tmp_path / "run")
+    # Loading is strict even where the record was made to agree with the file.
+    about = record.read(tmp_path / "run")
+    record.write(about.model_copy(update={"weights_sha256": file_digest(path)}), tmp_path / "run")
     said = {
         "a key too many": "more is too many",
         "a key missing": "log_scale is missing",
@@ -331,6 +336,14 @@ def test_changed_weights_of_a_run_are_not_loaded(
     }
     with pytest.raises(UserError, match=said[change]):
         mlilt.load(tmp_path / "run")
+
+
+def test_weights_of_another_run_are_not_loaded(settings: Settings, tiny: dict[str, str], tmp_path: Path) -> None:
+    for seed in (0, 1):
+        loop.train(settings(text=tiny["xlm-r"], epochs=1, seed=seed), out=tmp_path / str(seed), progress=False)
+    shutil.copy(tmp_path / "1" / record.WEIGHTS, tmp_path / "0" / record.WEIGHTS)
+    with pytest.raises(UserError, match="is not what this run wrote"):
+        mlilt.load(tmp_path / "0")
 
 
 def test_data_prepared_anew_with_other_content_is_noticed(

@@ -297,15 +297,15 @@ def test_a_run_begun_with_other_base_weights_is_not_gone_on_with_nor_loaded(
 
     loop.train(config, out=tmp_path / "whole", progress=False)
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "evaluate", stop)
+        patched.setattr(loop, "glance", stop)
         with pytest.raises(KeyboardInterrupt):
-            # Validation evaluates too, so the run stops at the end of its first epoch, with a checkpoint before.
+            # Validation stops the run at the end of its first epoch, with a checkpoint before.
             loop.train(config, out=tmp_path / "stopped", progress=False, checkpoint_every_s=0)
     state = load_file(own / "model.safetensors")
     name = next(n for n in state if n.endswith("layer.0.attention.self.key.weight"))
     state[name].view(torch.int32)[3, 3] ^= 1
     save_file(state, own / "model.safetensors", {"format": "pt"})
-    with pytest.raises(UserError, match=r"begun with other data or base weights\. Start anew with --force"):
+    with pytest.raises(UserError, match=r"begun with other data, base weights or settings\. Start anew with --force"):
         loop.train(config, out=tmp_path / "stopped", resume=True, progress=False)
     with pytest.raises(UserError, match=r"The text tower .* is not the one this run was trained on: its digest"):
         mlilt.load(tmp_path / "whole")

@@ -31,6 +31,7 @@ RECORD = RunRecord(
     text=Tower(name="e5-small", sha256="cd", parameters=100),
     vision=Tower(name="efficientnet-lite0", sha256="ef", parameters=50),
     trained=Trained(tower={"a": 6, "b": 4}, tower_total=100, projections=20),
+    weights_sha256="01",
     device="cpu",
     precision="float32",
     machine={"cpu": "x", "cores": 2, "gpu": None},

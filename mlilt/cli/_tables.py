@@ -9,6 +9,9 @@ from rich.table import Table
 from mlilt.comparison import Comparison, words
 from mlilt.record import RunRecord
 
+# Columns that a table with all figures takes.
+WIDE = 140
+
 
 def out() -> Console:
     """Standard output. Off a terminal tables keep their full width: a pipe has no edge to fold at."""
@@ -51,10 +54,12 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     """Each group's table and findings, what failed, and where the page is."""
     for group, title in zip(comparison.groups, words.titles(comparison.groups), strict=True):
         table = Table(title=escape(title), title_justify="left")
-        for place, heading in enumerate(words.HEADER):
-            table.add_column(heading, justify="left" if place == 0 else "right", overflow="fold")
+        shown = range(len(words.HEADER)) if console.width >= WIDE else words.ESSENTIAL
+        for place in shown:
+            table.add_column(words.HEADER[place], justify="left" if place == 0 else "right")
         for row in group.rows:
-            table.add_row(*words.cells(group, row))
+            cells = words.cells(group, row)
+            table.add_row(*(cells[place] for place in shown))
         console.print(table)
         for finding in words.findings(group):
             console.print(f"- {finding}", markup=False)

@@ -89,6 +89,9 @@ HEADER = (
     "saved",
 )
 
+# What is left of a row where there is room for little: strategy, share, R@10, the difference, time.
+ESSENTIAL = tuple(HEADER.index(name) for name in ("strategy", "share", "R@10 %", "R@10 − full, points", "time"))
+
 
 def cells(group: Group, row: Row) -> tuple[str, ...]:
     """A row's figures, in the order of `HEADER`."""
@@ -99,8 +102,8 @@ def cells(group: Group, row: Row) -> tuple[str, ...]:
         f"{100 * row.share:.2f} %",
         f"{row.lr:g}",
         str(len(row.seeds)),
-        percent(text["recall_at_1"]),
-        percent(text["recall_at_5"]),
+        f"{100 * text['recall_at_1'].value:.1f}",
+        f"{100 * text['recall_at_5'].value:.1f}",
         percent(text["recall_at_10"]),
         percent(image["recall_at_10"]),
         points(row.difference["text_to_image"] if row.difference else None),

@@ -38,12 +38,11 @@ def _tokenizer(name: str | None, offline: bool, progress: bool) -> Any:
     loaded: list[Any] = []
 
     def count(captions: Sequence[str]) -> Sequence[int]:
-        if not loaded:
-            from mlilt.towers.text import load_tokenizer
+        from mlilt.towers import text
 
-            loaded.append(load_tokenizer(name, offline=offline, progress=progress))
-        encoded = loaded[0](list(captions), add_special_tokens=False, return_attention_mask=False)["input_ids"]
-        return [len(ids) for ids in encoded]
+        if not loaded:
+            loaded.append(text.load_tokenizer(name, offline=offline, progress=progress))
+        return text.count_tokens(loaded[0], captions)
 
     return name, count
 

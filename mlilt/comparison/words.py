@@ -124,12 +124,16 @@ def all_cells(group: Group) -> list[tuple[str, ...]]:
             label(group, row),
             direction.replace("_to_", "→"),
             *(percent(figures[f"recall_at_{k}"]) for k in (1, 5, 10)),
-            f"{figures['median_rank'].value:g} [{figures['median_rank'].low:g}, {figures['median_rank'].high:g}]",
-            f"{figures['mrr'].value:.3f} [{figures['mrr'].low:.3f}, {figures['mrr'].high:.3f}]",
+            "{:.1f} [{:.1f}, {:.1f}]".format(*_parts(figures["median_rank"])),
+            "{:.3f} [{:.3f}, {:.3f}]".format(*_parts(figures["mrr"])),
         )
         for row in group.rows
         for direction, figures in row.figures.items()
     ]
+
+
+def _parts(interval: Interval) -> tuple[float, float, float]:
+    return interval.value, interval.low, interval.high
 
 
 def findings(group: Group) -> list[str]:

@@ -53,11 +53,6 @@ class TextTower(nn.Module):
         )["input_ids"]
         return ids
 
-    def count_tokens(self, captions: Sequence[str]) -> list[int]:
-        """Numbers of tokens without special ones and uncut."""
-        ids = self.tokenizer(list(captions), add_special_tokens=False, return_attention_mask=False)["input_ids"]
-        return [len(i) for i in ids]
-
     def digest(self) -> str:
         """SHA-256 that tells whether weights and tokenizer are the same, hex. Take it before anything trains."""
         total = hashlib.sha256(digest(self.encoder).encode())
@@ -102,6 +97,12 @@ class TextTower(nn.Module):
             return cast(Tensor, hidden[:, 0])
         keep = attention_mask.unsqueeze(-1).to(hidden.dtype)
         return cast(Tensor, (hidden * keep).sum(1) / keep.sum(1).clamp_min(1))
+
+
+def count_tokens(tokenizer: Any, captions: Sequence[str]) -> list[int]:
+    """Numbers of tokens without special ones and uncut."""
+    ids = tokenizer(list(captions), add_special_tokens=False, return_attention_mask=False)["input_ids"]
+    return [len(i) for i in ids]
 
 
 def length_groups(lengths: Sequence[int], group_tokens: int) -> list[tuple[int, int]]:

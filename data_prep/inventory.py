@@ -36,7 +36,7 @@ def prepared_pictures(folder: Path) -> dict[str, int] | None:
         pipeline.read_manifest(folder)
         counts: Counter[str] = Counter()
         for split in SPLITS:
-            table = pq.read_table(folder / "data" / f"{split}-00000-of-00001.parquet", columns=["source"])
+            table = pq.read_table(pipeline.split_file(folder, split), columns=["source"])
             counts.update(table["source"].to_pylist())
     except (UserError, OSError, ValueError):
         return None

@@ -116,6 +116,11 @@ def prepare(
         ) from error
 
 
+def split_file(folder: Path, name: str) -> Path:
+    """The Parquet file of a split of a prepared data set, as the Hub's library expects it."""
+    return folder / "data" / f"{name}-00000-of-00001.parquet"
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a prepared data set.
 
@@ -268,7 +273,7 @@ def _write(
             total.update(json.dumps([name, plain], sort_keys=True, ensure_ascii=False).encode())
         columns = {key: [row[key] for row in rows] for key in features}
         part = Dataset.from_dict(columns, features=features)
-        part.to_parquet(str(folder / "data" / f"{name}-00000-of-00001.parquet"))
+        part.to_parquet(str(split_file(folder, name)))
     with (folder / "drops.jsonl").open("w", encoding="utf-8") as file:
         for drop in log.drops:
             line = {"source": drop.source, "item": drop.item, "reason": drop.reason}

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from data_prep.errors import UserError
 from data_prep.languages import load_language
-from data_prep.pipeline import read_manifest
+from data_prep.pipeline import read_manifest, split_file
 
 SPLITS = ("train", "validation", "test")
 MAX_KEYWORDS = 4
@@ -74,7 +74,7 @@ def read_rows(folder: Path, split: str) -> list[Row]:
         UserError: the file is missing or damaged.
     """
     try:
-        table = pq.read_table(_file(folder, split), columns=_COLUMNS)
+        table = pq.read_table(split_file(folder, split), columns=_COLUMNS)
     except Exception as error:  # pyarrow raises kinds of its own
         raise UserError(
             f"The split {split} of {folder} cannot be read: {error}. Run `mlilt prep` again with --force."
@@ -86,7 +86,7 @@ def read_rows(folder: Path, split: str) -> list[Row]:
 
 def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> Iterator[tuple[str, bytes]]:
     """(image id, encoded picture) of a split, in order; of `wanted` image ids alone if given."""
-    file = pq.ParquetFile(_file(folder, split))
+    file = pq.ParquetFile(split_file(folder, split))
     for batch in file.iter_batches(batch_size=64, columns=["image_id", "image"]):
         for image_id, image in zip(batch["image_id"].to_pylist(), batch["image"], strict=True):
             if wanted is None or image_id in wanted:
@@ -115,7 +115,3 @@ def draws(entry: Entry, pictures_per_caption: int, random: np.random.Generator) 
     order = random.permutation(len(entry.rows))
     starts = range(0, len(order), pictures_per_caption)
     return [tuple(entry.rows[i] for i in order[s : s + pictures_per_caption]) for s in starts]
-
-
-def _file(folder: Path, split: str) -> Path:
-    return folder / "data" / f"{split}-00000-of-00001.parquet"

@@ -9,7 +9,6 @@ from typing import Any
 
 from data_prep.errors import UserError
 from data_prep.languages import load_language
-from mlilt import record
 from mlilt.comparison import grid, report, results
 from mlilt.comparison.grid import Failure
 from mlilt.comparison.results import Group
@@ -72,7 +71,7 @@ def compare(
             raise UserError(f"{', '.join(given)}: only for runs to be trained; name them with --strategy.")
         folders = grid.finished(runs)
     read = _read(folders, failures)
-    if strategies and results.BASELINE not in strategies:
+    if read and strategies and results.BASELINE not in strategies:
         read += _baselines(read, runs, folders)
     chosen = [run for run in read if not languages or run.record.config.lang in languages]
     if not chosen:
@@ -102,7 +101,7 @@ def _read(folders: Sequence[Path], failures: list[Failure]) -> list[results.Run]
 def _baselines(read: Sequence[results.Run], runs: Path, known: Sequence[Path]) -> list[results.Run]:
     """Full-model runs that are there already, of the same settings as those that were read."""
     settings = {results.setting_key(run.record) for run in read}
-    others = [folder for folder in sorted({p.parent for p in runs.glob(f"*/{record.RECORD}")}) if folder not in known]
+    others = [folder for folder in grid.finished(runs) if folder not in known]
     return [
         run
         for run in _read(others, [])

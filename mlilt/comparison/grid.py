@@ -11,7 +11,7 @@ from typing import Any
 
 from data_prep.errors import UserError
 from mlilt import config as configs
-from mlilt import data, record, strategies
+from mlilt import data, record
 from mlilt.comparison import worker
 from mlilt.config import RunConfig
 from mlilt.training import folders
@@ -32,17 +32,15 @@ def expand(languages: Sequence[str], names: Sequence[str], seeds: int, settings:
     Raises:
         UserError: an unknown strategy, a language that is not prepared, or mistakes in the settings.
     """
-    for name in names:
-        strategies.load(name)
-    for lang in languages:
-        configured = configs.make({**settings, "lang": lang}, "the comparison")
-        data.manifest(configured.data_folder, lang)
-    return [
+    grid = [
         resolve(configs.make({**settings, "lang": lang, "strategy": name, "seed": seed}, "the comparison"))
         for lang in languages
         for seed in range(seeds)
         for name in names
     ]
+    for folder, lang in dict.fromkeys((config.data_folder, config.lang) for config in grid):
+        data.manifest(folder, lang)
+    return grid
 
 
 def place(config: RunConfig, data_sha256: str, runs: Path) -> Path:

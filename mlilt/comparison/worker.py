@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -61,5 +60,4 @@ def main() -> None:
             loop.train(config, task["folder"], resume=True, offline=task["offline"], progress=task["progress"])
     except UserError as error:
         print(error)
-        sys.stdout.flush()
-        os._exit(2)
+        sys.exit(2)

@@ -31,18 +31,15 @@ def existing(folder: Path, config: RunConfig, data_sha256: str, resume: bool, fo
     # What is removed first when a run is begun anew: without these two it can no longer be taken for itself.
     telling = (record.RECORD, record.CHECKPOINT)
     known = (*telling, record.METRICS, record.WEIGHTS, record.QUERIES, record.CONFIG)
-    begun = present & {record.RECORD, record.CHECKPOINT, record.METRICS}
-    if present - set(known) and not begun:
+    if present - set(known) and not present & {*telling, record.METRICS}:
         raise UserError(f"{folder} is there already and is no run of mlilt. Choose another --out.")
     if force:
         for name in known:
             (folder / name).unlink(missing_ok=True)
         return None
     if record.CONFIG not in present:
-        if begun & set(telling):
+        if present & set(telling):
             raise UserError(f"{folder} holds a run whose {record.CONFIG} is gone. Start anew with --force.")
-        return None
-    if not begun and configs.read(folder / record.CONFIG) == config:
         return None
     earlier = configs.read(folder / record.CONFIG)
     if earlier != config:

@@ -42,7 +42,7 @@ from mlilt.training.device import (
     store_frozen,
     versions,
 )
-from mlilt.training.evaluate import evaluate, glance, queries
+from mlilt.training.evaluate import Queries, evaluate, glance, queries
 from mlilt.training.resolve import resolve
 
 # Learning rates end at this share of their peak.
@@ -138,7 +138,6 @@ class _Run:
         self.device = choose_device(config.device)
         self.dtype = choose_precision(config.precision, self.device)
         self.totals = _Totals()
-        self.begun_with: dict[str, str] = {}
 
     def go(self) -> RunRecord:
         """Runs all stages."""
@@ -156,16 +155,18 @@ class _Run:
         batcher = self._batcher(tower, splits["train"])
         rows = self._reduce_embedding(tower, batcher)
         base = {"text": text_about.sha256, "vision": vision_about.sha256, "data": str(self.manifest["digest"])}
-        state = self._checkpoint({**base, "config": json.dumps(self.config.outcome(), sort_keys=True)})
+        begun_with = {**base, "config": json.dumps(self.config.outcome(), sort_keys=True)}
+        state = self._checkpoint(begun_with)
         store_frozen(dual.text, self.dtype)
         dual.to(self.device)
         if state is None:
             self._warm_start(dual, splits["train"], batcher)
         setup_s = time.perf_counter() - started
-        self._train(dual, batcher, splits, state, memory)
+        self._train(dual, batcher, splits, begun_with, state, memory)
         started = time.perf_counter()
         test = splits["test"]
-        evaluation = evaluate(test.rows, queries(test.rows), *self._embed(dual, test))
+        asked = queries(test.rows)
+        evaluation = evaluate(test.rows, asked, *self._embed(dual, test, asked))
         evaluation_s = time.perf_counter() - started
         saved = learned.save_weights(dual, self.folder / record.WEIGHTS, {**base, "format": "1"})
         with (self.folder / record.QUERIES).open("w", encoding="utf-8") as file:
@@ -245,7 +246,6 @@ class _Run:
         return len(reachable)
 
     def _checkpoint(self, begun_with: dict[str, str]) -> dict[str, Any] | None:
-        self.begun_with = begun_with
         state = checkpoint.read(self.folder)
         if state is not None and state["base"] != begun_with:
             raise UserError(
@@ -299,6 +299,7 @@ class _Run:
         dual: DualEncoder,
         batcher: Batcher,
         splits: dict[str, _Split],
+        begun_with: dict[str, str],
         state: dict[str, Any] | None,
         memory: PeakMemory,
     ) -> None:
@@ -332,7 +333,7 @@ class _Run:
                 self.folder,
                 {
                     "step": step,
-                    "base": self.begun_with,
+                    "base": begun_with,
                     "learned": learned.learned(dual),
                     "optimizer": optimizer.state_dict(),
                     "totals": {name: getattr(self.totals, name) for name in _Totals.__slots__},
@@ -419,14 +420,14 @@ class _Run:
         if len(asked.captions) < 2:
             return
         figures = {"epoch": float(epoch + 1), "step": float(step)} | glance(
-            split.rows, asked, *self._embed(dual, split)
+            split.rows, asked, *self._embed(dual, split, asked)
         )
         self.totals.validation.append(figures)
         self._log({"validation": figures})
 
-    def _embed(self, dual: DualEncoder, split: _Split) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _embed(self, dual: DualEncoder, split: _Split, asked: Queries) -> tuple[NDArray[Any], NDArray[Any]]:
         """Embeddings of a split's queries and pictures."""
-        captions = encode_captions(dual, queries(split.rows).captions, self.dtype).numpy()
+        captions = encode_captions(dual, asked.captions, self.dtype).numpy()
         with torch.inference_mode():
             return captions, dual.encode_image(split.features.to(self.device)).cpu().numpy()
 

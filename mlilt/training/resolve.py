@@ -15,11 +15,13 @@ def resolve(config: RunConfig) -> RunConfig:
     Raises:
         UserError: an unknown strategy, or a device that is not there.
     """
+    # Looked up even where a rate is given: a name that is not there should be told at once.
+    suits = strategies.load(config.strategy).learning_rate
     device = choose_device(config.device)
     dtype = choose_precision(config.precision, device)
     return config.model_copy(
         update={
-            "lr": config.lr or strategies.load(config.strategy).learning_rate,
+            "lr": config.lr or suits,
             "device": device.type,
             "precision": "bf16" if dtype == torch.bfloat16 else "fp32",
         }

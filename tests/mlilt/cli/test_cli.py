@@ -64,6 +64,7 @@ def test_each_command_has_help_with_examples(command: str, tmp_path: Path) -> No
         (("prep", "--lang", "sw", "--source", "tuxpant"), "Did you mean tuxpaint?"),
         (("prep", "--lang", "sw", "--limit", "0"), "--limit must be 1 or more"),
         (("train", "--lang", "sw", "--strategy", "layernrom"), "Did you mean layernorm"),
+        (("train", "--lang", "sw", "--strategy", "layernrom", "--lr", "0.1"), "Did you mean layernorm"),
         (("train", "--lang", "yo"), "mlilt prep --lang yo"),
         (("train", "--strategy", "full"), "--lang sw"),
         (("train", "--lang", "sw", "--epochs", "0", "--device", "tpu"), "2 mistake(s)"),

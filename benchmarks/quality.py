@@ -38,9 +38,7 @@ def run() -> None:
         lines = []
         for row in comparison.groups[0].rows:
             found = []
-            for run in comparison.groups[0].runs:
-                if run.record.config.strategy != row.strategy:
-                    continue
+            for run in comparison.groups[0].members(row):
                 model = mlilt.load(run.folder)
                 text = model.encode_text(list(captions.values()))
                 image = model.encode_image([pictures[r.image_id] for r in rows])

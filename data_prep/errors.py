@@ -10,6 +10,10 @@ class UserError(Exception):
     """Something the user can put right; the message says what was expected, what came and what to do."""
 
 
+class SaidElsewhere(UserError):
+    """An error that another process of the same command tells already."""
+
+
 class UnknownNameError(UserError):
     """A name that is not among the known ones; the message suggests the nearest."""
 

@@ -60,8 +60,8 @@ def train(
     """Trains and evaluates one run; see `mlilt.training.loop.train`.
 
     Args:
-        lang: language code of a prepared data set.
-        settings: any of `mlilt.config.RunConfig`, such as strategy="layernorm", epochs=10, seed=1.
+        lang: language code of a prepared data set; several, joined by "+", train together.
+        settings: any of `mlilt.config.RunConfig`, such as strategy="layernorm", vision_strategy="bitfit", epochs=10.
     """
     from mlilt.training import loop
 

@@ -30,6 +30,7 @@ class Row:
     concept: str
     source: str
     variant: str
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,16 @@ class Entry:
         keywords: words of which several make a caption too.
         concept: what is shown; entries of one concept are never each other's negatives.
         rows: places of its pictures in the split.
+        english: the captions of its first picture in English, where there are any.
+        language: the captions' language.
     """
 
     captions: tuple[str, ...]
     keywords: tuple[str, ...]
     concept: str
     rows: tuple[int, ...]
+    english: tuple[str, ...] = ()
+    language: str = ""
 
 
 def manifest(folder: Path, lang: str) -> dict[str, Any]:
@@ -67,8 +72,13 @@ def manifest(folder: Path, lang: str) -> dict[str, Any]:
     return found
 
 
-def read_rows(folder: Path, split: str) -> list[Row]:
+def read_rows(folder: Path, split: str, language: str = "") -> list[Row]:
     """All rows of a split, without pictures.
+
+    Args:
+        folder: the data set's.
+        split: train, validation or test.
+        language: its language, for the rows to tell.
 
     Raises:
         UserError: the file is missing or damaged.
@@ -81,7 +91,7 @@ def read_rows(folder: Path, split: str) -> list[Row]:
         ) from error
     lists = {"captions", "keywords", "captions_en"}
     columns = [[tuple(v) for v in table[c].to_pylist()] if c in lists else table[c].to_pylist() for c in _COLUMNS]
-    return [Row(*values) for values in zip(*columns, strict=True)]
+    return [Row(*values, language=language) for values in zip(*columns, strict=True)]
 
 
 def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> Iterator[tuple[str, bytes]]:
@@ -94,11 +104,12 @@ def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> I
 
 
 def entries(rows: Sequence[Row]) -> list[Entry]:
-    """Groups rows that share concept and captions, in order of first appearance."""
+    """Groups rows that share language, concept and captions, in order of first appearance."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, row in enumerate(rows):
-        groups.setdefault((row.captions, row.keywords, row.concept), []).append(place)
-    return [Entry(c, k, concept, tuple(places)) for (c, k, concept), places in groups.items()]  # type: ignore[arg-type]
+        groups.setdefault((row.captions, row.keywords, row.concept, row.language), []).append(place)
+    firsts = [(rows[places[0]], tuple(places)) for places in groups.values()]
+    return [Entry(r.captions, r.keywords, r.concept, places, r.captions_en, r.language) for r, places in firsts]
 
 
 def sample_caption(entry: Entry, keyword_share: float, random: np.random.Generator) -> str:

@@ -14,25 +14,39 @@ from torch import Tensor
 
 from data_prep.errors import UserError
 from mlilt import learned, record, strategies
+from mlilt.alignment import objectives
 from mlilt.alignment.dual_encoder import DualEncoder
-from mlilt.config import RunConfig
+from mlilt.config import FROZEN, RunConfig
 from mlilt.record import RunRecord
 from mlilt.strategies import Account
-from mlilt.towers import embedding_rows, text, vision
+from mlilt.towers import embedding_rows, text, trimming, vision
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
 
+# Where a trained model's tokens are kept, if its vocabulary was trimmed.
+KEPT = "kept"
 _TEXT_BATCH = 256
 _IMAGE_BATCH = 32
 
 
-def assemble(config: RunConfig, tower: TextTower, image_width: int) -> tuple[DualEncoder, Account]:
-    """The dual encoder of a run with its strategy applied, and the strategy's account.
+def assemble(config: RunConfig, tower: TextTower, eyes: VisionTower) -> tuple[DualEncoder, Account, Account]:
+    """The dual encoder of a run with its strategies applied, and their accounts: of the text and the vision tower.
 
     Initial weights follow from torch's generator: seed it before.
     """
-    account = strategies.apply(strategies.load(config.strategy), tower.encoder)
-    return DualEncoder(tower, image_width, config.dim, config.temperature).eval(), account
+    text_account = strategies.apply(
+        strategies.load(config.strategy), tower.encoder, config.always_freeze, f"the text tower {config.text}"
+    )
+    vision_account = strategies.apply(
+        strategies.load(config.vision_strategy or FROZEN),
+        eyes.model,
+        config.vision_always_freeze,
+        f"the vision tower {config.vision}",
+    )
+    bias = objectives.load(config.objective).bias
+    trains = bool(vision_account.trained)
+    dual = DualEncoder(tower, eyes.width, config.dim, config.temperature, bias, eyes if trains else None)
+    return dual.eval(), text_account, vision_account
 
 
 def encode_captions(dual: DualEncoder, captions: Sequence[str], dtype: torch.dtype, projected: bool = True) -> Tensor:
@@ -136,10 +150,13 @@ def load(
     _check("text tower", about.text, tower)
     eyes = vision.load(about.config.vision, offline=offline, progress=progress)
     _check("vision tower", about.vision, eyes)
-    dual, _ = assemble(about.config, tower, eyes.width)
     if learned.file_digest(folder / record.WEIGHTS) != about.weights_sha256:
         raise UserError(f"{folder / record.WEIGHTS} is not what this run wrote. Train the run again with --force.")
     tensors, _ = learned.read_weights(folder / record.WEIGHTS)
+    if about.config.trim_vocab:
+        tower = trim(tower, tensors[f"text.{KEPT}"].tolist())
+    tower.settle(where)
+    dual, _, _ = assemble(about.config, tower, eyes)
     if about.trained.embedding_rows is not None:
         ids = [t for name, t in tensors.items() if name.endswith(".ids")]
         embedding_rows.train_rows(tower.encoder, ids[0] if ids else torch.empty(0, dtype=torch.int64))
@@ -147,6 +164,14 @@ def load(
     dual.requires_grad_(False)
     store_frozen(dual.text, dtype)
     return Model(about, dual.to(where), for_inference(eyes, where, torch.float32), dtype)
+
+
+def trim(tower: TextTower, ids: Sequence[int]) -> TextTower:
+    """A text tower with these pieces of its vocabulary alone; a run keeps which they are."""
+    trimmed = trimming.trim(tower, ids)
+    trimmed.register_buffer(KEPT, torch.tensor(ids, dtype=torch.int64))
+    trimmed.learned_buffers = (KEPT,)
+    return trimmed
 
 
 def _check(what: str, expected: record.Tower, tower: TextTower | VisionTower) -> None:

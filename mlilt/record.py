@@ -16,7 +16,7 @@ WEIGHTS = "trained.safetensors"
 METRICS = "metrics.jsonl"
 QUERIES = "queries.jsonl"
 CHECKPOINT = "checkpoint.pt"
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 
 
 class _Record(BaseModel):
@@ -62,22 +62,24 @@ class Tower(_Record):
 class Trained(_Record):
     """What trained: numbers of parameters."""
 
-    tower: dict[str, int] = Field(description="of the text tower, by name")
-    tower_total: int = Field(description="all parameters of the text tower, added ones included")
+    text: dict[str, int] = Field(description="of the text tower, by name")
+    text_total: int = Field(description="all parameters of the text tower, added ones included")
+    vision: dict[str, int] = Field(description="of the vision tower, by name")
+    vision_total: int = Field(description="all parameters of the vision tower, added ones included")
     projections: int
-    temperature: int = 1
+    scalars: int = Field(default=1, description="the temperature, and the bias if the objective has one")
     embedding_rows: int | None = Field(default=None, description="rows of the word embedding that the data can reach")
 
     @property
     def count(self) -> int:
-        """All that trained in the tower."""
-        return sum(self.tower.values())
+        """All that trained in the towers."""
+        return sum(self.text.values()) + sum(self.vision.values())
 
     @property
     def share(self) -> float:
-        """Trained parameters of tower, projections and temperature over all of them."""
-        extra = self.projections + self.temperature
-        return (self.count + extra) / (self.tower_total + extra)
+        """Trained parameters of both towers, projections and temperature over all of them."""
+        extra = self.projections + self.scalars
+        return (self.count + extra) / (self.text_total + self.vision_total + extra)
 
 
 class Costs(_Record):
@@ -118,7 +120,7 @@ class Found(_Record):
 class RunRecord(_Record):
     """See the module's docstring."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     name: str
     finished: str = Field(description="UTC, ISO 8601")
     config: RunConfig
@@ -126,16 +128,18 @@ class RunRecord(_Record):
     data_pictures: dict[str, int]
     text: Tower
     vision: Tower
+    vocabulary: int = Field(description="pieces in the text tower's vocabulary")
     trained: Trained
     weights_sha256: str = Field(description="of the file with the trained weights")
     device: str
     precision: str
+    processes: int = Field(description="that trained together; times and memory are those of the first")
     machine: dict[str, Any]
     versions: dict[str, str]
     costs: Costs
     validation: list[dict[str, float]] = Field(description="figures at the end of each epoch")
-    results: dict[str, Retrieval] = Field(description="on the test split: 'all', and by source")
-    examples: list[Found]
+    results: dict[str, dict[str, Retrieval]] = Field(description="on each language's test split: 'all', and by source")
+    examples: dict[str, list[Found]] = Field(description="by language")
 
 
 def write(record: RunRecord, folder: Path) -> None:

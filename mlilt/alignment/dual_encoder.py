@@ -50,23 +50,34 @@ class Projection(nn.Module):
 
 
 class DualEncoder(nn.Module):
-    """A text tower and image features, each projected into one space.
-
-    Pictures come as features: the vision tower is frozen, its features are computed once and kept.
+    """Two towers, each projected into one space.
 
     Args:
         text: the text tower.
         image_width: size of the image features.
         dim: size of the shared space.
         temperature: where the learned temperature starts; it stays within [0.001, 0.5], as in LilT's own code.
+        bias: where the learned bias of all similarities starts; None for an objective without one.
+        vision: the vision tower if it trains; a frozen one's features are computed once and kept, so that pictures
+            come as features.
     """
 
-    def __init__(self, text: nn.Module, image_width: int, dim: int, temperature: float = 0.07) -> None:
+    def __init__(
+        self,
+        text: nn.Module,
+        image_width: int,
+        dim: int,
+        temperature: float = 0.07,
+        bias: float | None = None,
+        vision: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.text = text
+        self.vision = vision
         self.text_projection = Projection(int(text.width), dim)  # type: ignore[arg-type]
         self.image_projection = Projection(image_width, dim)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.bias = None if bias is None else nn.Parameter(torch.tensor(float(bias)))
 
     def train(self, mode: bool = True) -> DualEncoder:
         """Stays in eval mode: what is frozen keeps its dropout off and its statistics, and all train alike."""
@@ -87,9 +98,15 @@ class DualEncoder(nn.Module):
         embedding: Tensor = self.image_projection(features)
         return embedding
 
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """Pixels as the vision tower takes them -> float32 of shape (n, dim), L2-normalized."""
+        assert self.vision is not None, "the vision tower is frozen: pictures come as features"
+        return self.encode_image(self.vision(pixels))
+
     def logits(self, text: Tensor, image: Tensor) -> Tensor:
-        """Cosine similarities over the temperature, shape (captions, pictures)."""
-        return (text @ image.T) * self.log_scale.exp()
+        """Cosine similarities over the temperature, and the bias if there is one; shape (captions, pictures)."""
+        scaled = (text @ image.T) * self.log_scale.exp()
+        return scaled if self.bias is None else scaled + self.bias
 
     @torch.no_grad()
     def clamp_temperature(self) -> None:

@@ -9,43 +9,60 @@ from rich.table import Table
 from mlilt.comparison import Comparison, words
 from mlilt.record import RunRecord
 
-# Columns that a table with all figures takes.
-WIDE = 140
+# Columns that a table with all figures takes beside the names of its rows.
+WIDE = 130
 
 
 def out() -> Console:
     """Standard output. Off a terminal tables keep their full width: a pipe has no edge to fold at."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    return console if console.is_terminal else Console(highlight=False, width=240)
 
 
 def show_run(console: Console, record: RunRecord, folder: str) -> None:
-    """One run: figures by source, what trained, what it took."""
-    name = words.language_name(record.config.lang)
-    table = Table(title=f"{name}, {record.config.strategy}: test split, % [95 % interval]", title_justify="left")
-    table.add_column("source")
-    table.add_column("direction")
+    """One run: figures by language and source, what trained, what it took."""
+    names = ", ".join(words.language_name(code) for code in record.config.languages)
+    title = f"{names}, {record.config.method}: test split, % [95 % interval]"
+    table = Table(title=escape(title), title_justify="left")
+    several = len(record.results) > 1
+    for heading in (*(["language"] if several else []), "source", "direction"):
+        table.add_column(heading)
     for heading in ("queries", "pool", "R@1", "R@5", "R@10", "chance R@10", "median rank", "MRR"):
         table.add_column(heading, justify="right")
-    for source, result in record.results.items():
-        for label, d in (("text→image", result.text_to_image), ("image→text", result.image_to_text)):
-            table.add_row(
-                source if label == "text→image" else "",
-                label,
-                str(d.queries),
-                str(d.pool),
-                *(words.percent(i) for i in (d.recall_at_1, d.recall_at_5, d.recall_at_10)),
-                f"{100 * d.chance_recall_at_10:.1f}",
-                f"{d.median_rank.value:g}",
-                f"{d.mrr.value:.3f}",
-            )
+    for code, by_source in record.results.items():
+        shown = words.language_name(code)
+        for source, result in by_source.items():
+            for label, d in (("text→image", result.text_to_image), ("image→text", result.image_to_text)):
+                first = label == "text→image"
+                table.add_row(
+                    *([shown] if several else []),
+                    source if first else "",
+                    label,
+                    str(d.queries),
+                    str(d.pool),
+                    *(words.percent(i) for i in (d.recall_at_1, d.recall_at_5, d.recall_at_10)),
+                    f"{100 * d.chance_recall_at_10:.1f}",
+                    f"{d.median_rank.value:g}",
+                    f"{d.mrr.value:.3f}",
+                )
+                shown = ""
+        if several:
+            table.add_section()
     console.print(table)
     trained, costs = record.trained, record.costs
+    towers = [(trained.text, trained.text_total, "text")]
+    if trained.vision:
+        towers.append((trained.vision, trained.vision_total, "vision"))
+    counts = [
+        f"{words.size(sum(by_name.values()))} of {words.size(total)} parameters of the {tower} tower"
+        for by_name, total, tower in towers
+    ]
+    processes = f" in {record.processes} processes, the first of which took" if record.processes > 1 else " in"
     console.print(
-        f"Trained {words.size(trained.count)} of {words.size(trained.tower_total)} parameters of the text tower and "
-        f"{words.size(trained.projections + trained.temperature)} of the projections ({100 * trained.share:.2f} %) in "
-        f"{words.duration(costs.wall_s)}: {costs.captions_per_s:.0f} captions/s, {costs.pairs_per_s:.0f} pairs/s, "
-        f"peak memory {words.size(costs.peak_rss_bytes or 0, 'B')}."
+        f"Trained {', '.join(counts)} and {words.size(trained.projections + trained.scalars)} of the projections "
+        f"({100 * trained.share:.2f} % of both towers){processes} {words.duration(costs.wall_s)}: "
+        f"{costs.captions_per_s:.0f} captions/s, {costs.pairs_per_s:.0f} pairs/s, peak memory "
+        f"{words.size(costs.peak_rss_bytes or 0, 'B')}."
     )
     console.print(f"Run: {folder} ({words.size(costs.saved_bytes, 'B')} of weights)", soft_wrap=True, markup=False)
 
@@ -54,9 +71,11 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     """Each group's table and findings, what failed, and where the page is."""
     for group, title in zip(comparison.groups, words.titles(comparison.groups), strict=True):
         table = Table(title=escape(title), title_justify="left")
-        shown = range(len(words.HEADER)) if console.width >= WIDE else words.ESSENTIAL
+        longest = max(len(words.label(group, row)) for row in group.rows)
+        shown = range(len(words.HEADER)) if console.width >= WIDE + longest else words.ESSENTIAL
         for place in shown:
-            table.add_column(words.HEADER[place], justify="left" if place == 0 else "right")
+            # A name that is cut off could be another's.
+            table.add_column(words.HEADER[place], justify="left" if place == 0 else "right", overflow="fold")
         for row in group.rows:
             cells = words.cells(group, row)
             table.add_row(*(cells[place] for place in shown))

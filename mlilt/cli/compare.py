@@ -16,16 +16,25 @@ EXAMPLES = """Examples:
 
   mlilt compare --lang sw --strategy layernorm --strategy full --seeds 3    trains what is missing first
 
+  mlilt compare --lang sw --strategy lilt-da --strategy layernorm/bitfit --strategy clip     of both towers
+
+  mlilt compare --lang sw+yo --strategy layernorm --strategy full           runs trained on two languages together
+
   mlilt compare --lang sw --json | jq '.groups[0].rows'"""
 
 
 def command(
     lang: Annotated[
-        list[str] | None, typer.Option("--lang", "-l", help="Only this language (repeatable). (default: all)")
+        list[str] | None,
+        typer.Option("--lang", "-l", help="Only this language (repeatable); sw+yo: trained together. (default: all)"),
     ] = None,
     strategy: Annotated[
         list[str] | None,
-        typer.Option("--strategy", "-s", help="Train this strategy where it is missing (repeatable)."),
+        typer.Option(
+            "--strategy",
+            "-s",
+            help="Train this where it is missing (repeatable): a strategy of the text tower, a preset, or TEXT/VISION.",
+        ),
     ] = None,
     seeds: Annotated[
         int | None, typer.Option("--seeds", help="Runs of each strategy, with seeds 0, 1, ... (default: 1)")

@@ -83,11 +83,12 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except Exception as error:
-        from data_prep.errors import UserError
+        from data_prep import errors
 
-        if not isinstance(error, UserError):
+        if not isinstance(error, errors.UserError):
             raise
-        print(f"mlilt: {error}", file=sys.stderr)
+        if not isinstance(error, errors.SaidElsewhere):
+            print(f"mlilt: {error}", file=sys.stderr)
         sys.exit(2)
     sys.exit(0)
 

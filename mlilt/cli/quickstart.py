@@ -14,12 +14,19 @@ EXAMPLES = """Examples:
 
   mlilt quickstart --lang sw
 
-  mlilt quickstart --lang yo --strategy lora --epochs 5"""
+  mlilt quickstart --lang yo --strategy lora --epochs 5
+
+  mlilt quickstart --lang ha --strategy lilt-minus-adapters"""
 
 
 def command(
     lang: options.Lang,
-    strategy: Annotated[str, typer.Option("--strategy", "-s", help="Held against full-model training.")] = "layernorm",
+    strategy: Annotated[
+        str,
+        typer.Option(
+            "--strategy", "-s", help="Held against full-model training: a strategy, a preset, or TEXT/VISION."
+        ),
+    ] = "layernorm",
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
     runs: options.Runs = Path("runs"),
@@ -27,11 +34,13 @@ def command(
     offline: options.Offline = False,
 ) -> None:
     import mlilt
-    from mlilt import strategies
     from mlilt.cli import _tables
+    from mlilt.comparison import grid
+    from mlilt.config import make
+    from mlilt.training.resolve import resolve
 
     # A name that is not there should be told before minutes of preparing.
-    strategies.load(strategy)
+    resolve(make({"lang": lang, **grid.strategies_of(strategy)}))
     console = _tables.out()
     prepared = mlilt.prepare(lang, offline=offline)
     console.print(
@@ -39,7 +48,7 @@ def command(
     )
     given = {"epochs": epochs, "batch_size": batch_size}
     settings = {key: value for key, value in given.items() if value is not None}
-    comparison = mlilt.compare(lang, (strategy, "full"), None, runs, out, offline=offline, **settings)
+    comparison = mlilt.compare(lang, (strategy, "lit"), None, runs, out, offline=offline, **settings)
     _tables.show_comparison(console, comparison)
     if comparison.failures:
         raise typer.Exit(1)

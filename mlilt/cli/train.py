@@ -9,41 +9,198 @@ import typer
 
 from mlilt.cli import _options as options
 
-HELP = "Align a frozen vision tower with a multilingual language model, and evaluate it."
+HELP = "Align a vision tower with a multilingual language model, and evaluate it."
 EXAMPLES = """Examples:
 
   mlilt train --lang sw --strategy layernorm                 into runs/sw-layernorm-s0
 
-  mlilt train --lang sw --strategy full --epochs 20 --seed 1
+  mlilt train --lang sw --strategy lora:rank=16+bitfit --seed 1
+
+  mlilt train --lang sw --strategy lilt-da                   a preset: LayerNorm and adapters in both towers
 
   mlilt train --lang sw --resume                             go on after a stop
 
-  mlilt train --config runs/sw-layernorm-s0/config.toml --out runs/again
+  mlilt train --lang sw --lang yo --lang en --language-temperature 3     one model of three languages
 
-  mlilt train --lang am --text xlm-r-base --vision dinov2-small"""
+  mlilt train --lang sw --lang am --batch-size 4096 --chunk-size 128     gradient caching
+
+  mlilt train --lang sw --gpus 2                             or: torchrun --nproc-per-node 2 -m mlilt train --lang sw
+
+  mlilt train --config runs/sw-layernorm-s0/config.toml --out runs/again"""
+
+_TOWERS = "Towers and strategies"
+_DATA = "Data"
+_TRAINING = "Training"
+_MACHINE = "Machine"
 
 
 def command(
-    lang: Annotated[str | None, typer.Option("--lang", "-l", help="Language code of a prepared data set.")] = None,
+    lang: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lang", "-l", help="Language code of a prepared data set; several train together.", rich_help_panel=_DATA
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="The prepared data set; of several languages the folder that holds theirs. (default: data/LANG)",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    language_temperature: Annotated[
+        float | None,
+        typer.Option(
+            "--language-temperature",
+            help="Of sampling several languages: 1 is by size, more favours the small ones. (default: 1)",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    bridge: Annotated[
+        str | None,
+        typer.Option(
+            "--bridge", help="en: also draw captions to their English ones.", metavar="LANG", rich_help_panel=_DATA
+        ),
+    ] = None,
+    bridge_weight: Annotated[
+        float | None,
+        typer.Option("--bridge-weight", help="Of that term in the loss. (default: 0.5)", rich_help_panel=_DATA),
+    ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
             "--strategy",
             "-s",
-            help="What of the text tower trains: frozen, layernorm, bitfit, lora or full. (default: layernorm)",
+            help="What of the text tower trains, or a preset for both towers; parts are joined by +, options follow a "
+            "colon. `mlilt strategies` lists all. (default: layernorm)",
+            rich_help_panel=_TOWERS,
         ),
     ] = None,
-    text: options.Text = None,
-    vision: options.Vision = None,
-    data: options.Data = None,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    lr: options.LearningRate = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Decides order, captions and initial weights. (default: 0)")
+    vision_strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--vision-strategy", help="What of the vision tower trains. (default: frozen)", rich_help_panel=_TOWERS
+        ),
     ] = None,
-    device: options.Device = None,
-    precision: options.Precision = None,
+    always_freeze: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--always-freeze",
+            help="Block of the text tower that never trains, -1 being the last (repeatable).",
+            rich_help_panel=_TOWERS,
+        ),
+    ] = None,
+    vision_always_freeze: Annotated[
+        list[int] | None,
+        typer.Option("--vision-always-freeze", help="The same of the vision tower.", rich_help_panel=_TOWERS),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--text",
+            help="Text tower: alias (e5-small, xlm-r-base, mbert, ...), hub id or folder. (default: e5-small)",
+            rich_help_panel=_TOWERS,
+        ),
+    ] = None,
+    vision: Annotated[
+        str | None,
+        typer.Option(
+            "--vision",
+            help="Vision tower: alias (efficientnet-lite0, deit-base, ...), timm name, folder or ARCH=FILE. "
+            "(default: efficientnet-lite0)",
+            rich_help_panel=_TOWERS,
+        ),
+    ] = None,
+    trim_vocab: Annotated[
+        bool | None,
+        typer.Option(
+            "--trim-vocab",
+            help="Leave out pieces of the vocabulary that the data does not use.",
+            show_default=False,
+            rich_help_panel=_TOWERS,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", help="Times every picture is seen. (default: 10)", rich_help_panel=_TRAINING),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size", help="Captions a batch, over all processes. (default: 128)", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    chunk_size: Annotated[
+        int | None,
+        typer.Option(
+            "--chunk-size",
+            help="Captions or pictures encoded at a time; less than a batch is gradient caching, with exact gradients. "
+            "(default: 512 on a CPU, 32 where the vision tower trains)",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            "--lr",
+            help="Peak learning rate of the text tower. (default: the strategy's own)",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    vision_lr: Annotated[
+        float | None,
+        typer.Option("--vision-lr", help="The same of the vision tower.", rich_help_panel=_TRAINING),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option("--objective", help="info-nce or siglip. (default: info-nce)", rich_help_panel=_TRAINING),
+    ] = None,
+    label_smoothing: Annotated[
+        float | None,
+        typer.Option("--label-smoothing", help="Of the objective's targets. (default: 0)", rich_help_panel=_TRAINING),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", help="Decides order, captions and initial weights. (default: 0)", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="auto, cpu or cuda. (default: auto)", metavar="DEVICE", rich_help_panel=_MACHINE),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision", help="auto, fp32 or bf16. (default: auto)", metavar="PRECISION", rich_help_panel=_MACHINE
+        ),
+    ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(
+            "--gpus",
+            "--processes",
+            help="Train in so many processes on this machine, one a GPU (or on the CPU with --device cpu).",
+            min=1,
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
+    activation_checkpointing: Annotated[
+        bool | None,
+        typer.Option(
+            "--activation-checkpointing",
+            help="Compute blocks twice to keep less in memory.",
+            show_default=False,
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
+    compile: Annotated[
+        bool | None,
+        typer.Option(
+            "--compile", help="Compile towers that train (torch.compile).", show_default=False, rich_help_panel=_MACHINE
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="TOML file with settings; options given here overrule it.")
     ] = None,
@@ -60,26 +217,45 @@ def command(
 
     settings = configs.read_settings(config) if config else {}
     given = {
-        "lang": lang,
+        "lang": "+".join(lang) if lang else None,
+        "data": data,
+        "language_temperature": language_temperature,
+        "bridge": bridge,
+        "bridge_weight": bridge_weight,
         "strategy": strategy,
+        "vision_strategy": vision_strategy,
+        "always_freeze": always_freeze or None,
+        "vision_always_freeze": vision_always_freeze or None,
         "text": text,
         "vision": vision,
-        "data": data,
+        "trim_vocab": trim_vocab,
         "epochs": epochs,
         "batch_size": batch_size,
+        "chunk_size": chunk_size,
         "lr": lr,
+        "vision_lr": vision_lr,
+        "objective": objective,
+        "label_smoothing": label_smoothing,
         "seed": seed,
         "device": device,
         "precision": precision,
+        "activation_checkpointing": activation_checkpointing,
+        "compile": compile,
     }
     settings |= {key: value for key, value in given.items() if value is not None}
     if "lang" not in settings:
         raise UserError("Name a language, such as --lang sw, or a file with settings, --config FILE.toml.")
     checked = configs.make(settings, str(config) if config else "the command line")
-    from mlilt.training import folders, loop
+    from mlilt.training import checks, distributed, folders, loop, resolve
 
+    if gpus and gpus > 1 and distributed.size() == 1:
+        checks.check_processes(checked, gpus)
+        raise typer.Exit(distributed.start(gpus))
+    checked = resolve.resolve(checked)
     folder = out or folders.default(checked)
     record = loop.train(checked, out=folder, resume=resume, force=force, offline=offline)
+    if not distributed.first():
+        return
     if json:
         print(record.model_dump_json())
         return

@@ -19,7 +19,7 @@ class Comparison:
     """What was compared, and where the report is.
 
     Attributes:
-        groups: comparable runs, with one row a strategy.
+        groups: comparable runs as evaluated on one language, with one row a method.
         failures: runs that could not be trained or read.
         page: the report's HTML page; results.json, results.csv and report.md lie beside it.
     """
@@ -42,10 +42,12 @@ def compare(
     """Compares strategies with full-model training, and writes a report.
 
     Args:
-        lang: languages; with none, of all runs there are.
-        strategy: strategies, "full" among them if they are to be held against full-model training. What is missing
-            is trained first; with none, the runs that there are get compared.
-        seeds: how many runs of each strategy, with seeds 0, 1, ...; one by default.
+        lang: languages, each with runs of its own; "sw+yo" stands for runs trained on both together. With none, of
+            all runs there are.
+        strategy: strategies of the text tower, presets, or TEXT/VISION for a strategy of each tower; among them "lit"
+            or "clip" if they are to be held against full-model training. What is missing is trained first; with none,
+            the runs that there are get compared.
+        seeds: how many runs of each, with seeds 0, 1, ...; one by default.
         runs: folder with the runs.
         out: the report's folder.
         offline: use only what is on this machine.
@@ -71,12 +73,13 @@ def compare(
             raise UserError(f"{', '.join(given)}: only for runs to be trained; name them with --strategy.")
         folders = grid.finished(runs)
     read = _read(folders, failures)
-    if read and strategies and results.BASELINE not in strategies:
+    if read and strategies and not any(run.method.towers in (results.LIT, results.CLIP) for run in read):
         read += _baselines(read, runs, folders)
-    chosen = [run for run in read if not languages or run.record.config.lang in languages]
+    chosen = [run for run in read if not languages or {run.language, run.record.config.lang} & set(languages)]
     if not chosen:
-        for code in languages:
-            load_language(code)
+        for lang_name in languages:
+            for code in lang_name.split("+"):
+                load_language(code)
         said = "".join(f"\n  {failure.run}: {failure.reason}" for failure in failures)
         raise UserError(f"There is no finished run of {', '.join(languages) or 'any language'} in {runs}.{said}")
     groups = results.group(chosen)
@@ -92,18 +95,18 @@ def _read(folders: Sequence[Path], failures: list[Failure]) -> list[results.Run]
     read = []
     for folder in folders:
         try:
-            read.append(results.read_run(folder))
+            read += results.read_run(folder)
         except UserError as error:
             failures.append(Failure(folder.name, str(error)))
     return read
 
 
 def _baselines(read: Sequence[results.Run], runs: Path, known: Sequence[Path]) -> list[results.Run]:
-    """Full-model runs that are there already, of the same settings as those that were read."""
-    settings = {results.setting_key(run.record) for run in read}
-    others = [folder for folder in grid.finished(runs) if folder not in known]
-    return [
-        run
-        for run in _read(others, [])
-        if run.record.config.strategy == results.BASELINE and results.setting_key(run.record) in settings
-    ]
+    """Full-model runs that are there already, of the same settings as those that were read and of the fitting kind."""
+    there: dict[str, dict[results.Towers, list[results.Run]]] = {}
+    for run in _read([folder for folder in grid.finished(runs) if folder not in known], []):
+        if run.method.towers in (results.LIT, results.CLIP):
+            there.setdefault(results.setting_key(run), {}).setdefault(run.method.towers, []).append(run)
+    asked = ((results.setting_key(run), run.method.towers) for run in read)
+    fitting = dict.fromkeys((key, results.baseline(towers, there.get(key, {}))) for key, towers in asked)
+    return [run for key, kind in fitting if kind for run in there[key][kind]]

@@ -1,26 +1,26 @@
-"""Example queries with the pictures that each strategy found, as thumbnails to be put into a page."""
+"""Example queries with the pictures that each method found, as thumbnails to be put into a page."""
 
 from __future__ import annotations
 
 import base64
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image
 
 from data_prep.errors import UserError
-from data_prep.pipeline import read_manifest
 from mlilt import data
 from mlilt.comparison.results import Group
 from mlilt.comparison.words import label
+from mlilt.config import RunConfig
+from mlilt.training import corpus
 
 THUMBNAIL = 96
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query, and what each strategy found for it, best first: (thumbnail as a data URI, is it right)."""
+    """A query, and what each method found for it, best first: (thumbnail as a data URI, is it right)."""
 
     query: str
     english: str
@@ -28,19 +28,21 @@ class Example:
 
 
 def gather(group: Group) -> list[Example]:
-    """The queries that all runs of a group were shown, each strategy by its first seed.
+    """The queries that all runs of a group were shown, each method by its first seed.
 
     Empty if the data set is no longer where it was, or is another by now.
     """
-    first = {label(group, row): group.members(row)[0].record for row in group.rows}
-    wanted = {image for about in first.values() for found in about.examples for image in found.images}
-    places = dict.fromkeys(run.record.config.data_folder for run in group.runs)
-    thumbnails = next(filter(None, (_thumbnails(place, group.data_sha256, wanted) for place in places)), {})
+    first = {label(group, row): group.members(row)[0].record.examples[group.language] for row in group.rows}
+    wanted = {image for examples in first.values() for found in examples for image in found.images}
+    # Runs differ in where they found their data, if in anything of it.
+    configs = {run.record.config.data: run.record.config for run in group.runs}
+    tried = (_thumbnails(config, group.language, group.data_sha256, wanted) for config in configs.values())
+    thumbnails = next(filter(None, tried), {})
     if not thumbnails:
         return []
     examples = []
-    for place, asked in enumerate(next(iter(first.values())).examples):
-        found = {name: about.examples[place] for name, about in first.items()}
+    for place, asked in enumerate(next(iter(first.values()))):
+        found = {name: shown[place] for name, shown in first.items()}
         examples.append(
             Example(
                 query=asked.query,
@@ -54,13 +56,14 @@ def gather(group: Group) -> list[Example]:
     return examples
 
 
-def _thumbnails(folder: Path, sha256: str, wanted: set[str]) -> dict[str, str]:
+def _thumbnails(config: RunConfig, language: str, sha256: str, wanted: set[str]) -> dict[str, str]:
     try:
-        if read_manifest(folder)["digest"] != sha256:
+        if corpus.digest(config) != sha256:
             return {}
     except UserError:
         return {}
-    return {image_id: _data_uri(picture) for image_id, picture in data.read_pictures(folder, "test", wanted)}
+    pictures = data.read_pictures(config.data_folder(language), "test", wanted)
+    return {image_id: _data_uri(picture) for image_id, picture in pictures}
 
 
 def _data_uri(picture: bytes) -> str:

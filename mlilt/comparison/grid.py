@@ -14,7 +14,7 @@ from mlilt import config as configs
 from mlilt import data, record
 from mlilt.comparison import worker
 from mlilt.config import RunConfig
-from mlilt.training import folders
+from mlilt.training import corpus, folders
 from mlilt.training.resolve import resolve
 
 
@@ -26,20 +26,34 @@ class Failure:
     reason: str
 
 
+def strategies_of(name: str) -> dict[str, str]:
+    """The settings that the name of a method stands for: a preset's, a strategy's, or TEXT/VISION, one a tower."""
+    text, slash, vision = name.partition("/")
+    return {"strategy": text, **({"vision_strategy": vision} if slash else {})}
+
+
 def expand(languages: Sequence[str], names: Sequence[str], seeds: int, settings: Mapping[str, Any]) -> list[RunConfig]:
-    """Settings of all runs of a grid: languages x strategies x seeds, all else equal.
+    """Settings of all runs of a grid: languages x strategies x seeds, all else equal; each once, however named.
+
+    Args:
+        languages: codes; several of one run are joined by "+".
+        names: strategies, presets, or TEXT/VISION.
+        seeds: how many of each.
+        settings: any others.
 
     Raises:
         UserError: an unknown strategy, a language that is not prepared, or mistakes in the settings.
     """
-    grid = [
-        resolve(configs.make({**settings, "lang": lang, "strategy": name, "seed": seed}, "the comparison"))
-        for lang in languages
-        for seed in range(seeds)
-        for name in names
-    ]
-    for folder, lang in dict.fromkeys((config.data_folder, config.lang) for config in grid):
-        data.manifest(folder, lang)
+    grid: list[RunConfig] = []
+    for lang in languages:
+        for seed in range(seeds):
+            for name in names:
+                asked = {**settings, "lang": lang, **strategies_of(name), "seed": seed}
+                config = resolve(configs.make(asked, "the comparison"))
+                if config not in grid:
+                    grid.append(config)
+    for folder, code in dict.fromkeys((c.data_folder(code), code) for c in grid for code in c.languages):
+        data.manifest(folder, code)
     return grid
 
 
@@ -70,7 +84,7 @@ def train_missing(
     failed: list[Failure] = []
     for config in grid:
         try:
-            digest = str(data.manifest(config.data_folder, config.lang)["digest"])
+            digest = corpus.digest(config)
             folder = place(config, digest, runs)
             if folders.existing(folder, config, digest, resume=True, force=False) is None:
                 worker.train_alone(config, folder, offline, progress)

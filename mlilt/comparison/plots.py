@@ -17,9 +17,12 @@ from mlilt.comparison.words import label as label_of
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
+# Letters that a line of the legend holds.
+_LEGEND = 60
+
 
 def quality_against(group: Group, label: str, value: Callable[[Row], float], log: bool = True) -> str:
-    """Text -> image recall@10 of each strategy, with its interval, against a cost."""
+    """Text -> image recall@10 of each method, with its interval, against a cost."""
     figure, axes = _axes(label, "text → image recall@10")
     for place, row in enumerate(group.rows):
         figures = row.figures["text_to_image"]["recall_at_10"]
@@ -62,9 +65,11 @@ def _style(place: int) -> dict[str, Any]:
 
 
 def _svg(figure: Figure) -> str:
-    # Above the axes, where it can hide no point.
+    # Above the axes, where it can hide no point, in as many columns as the names leave room for.
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize="small")
+    columns = max(1, min(4, _LEGEND // max(map(len, labels), default=1)))
+    figure.set_figheight(3.4 + 0.2 * -(-len(labels) // columns))
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize="small")
     out = io.StringIO()
     # Text stays text, and ids follow from the content, so that the same runs give the same file.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "mlilt", "font.family": "sans-serif"}):

@@ -18,6 +18,8 @@ from mlilt.comparison import examples, plots, words
 from mlilt.comparison.grid import Failure
 from mlilt.comparison.results import Group, Row
 
+# Settings of a group that the CSV file has columns for; results.json has all.
+_SETTINGS = ("text", "vision", "epochs", "batch_size", "objective", "bridge", "trim_vocab", "precision_used")
 FILES = ("results.json", "results.csv", "report.md", "index.html")
 
 
@@ -88,7 +90,7 @@ def _seconds(row: Row) -> float:
 
 
 def _pool(group: Group, source: str) -> str:
-    found = group.runs[0].record.results[source].text_to_image
+    found = group.runs[0].results[source].text_to_image
     return f"{found.queries} of {found.pool}, chance {100 * found.chance_recall_at_10:.0f} %"
 
 
@@ -127,14 +129,19 @@ def _csv(groups: Sequence[Group]) -> str:
 def _flat(group: Group, row: Row) -> dict[str, Any]:
     line: dict[str, Any] = {
         "language": group.language,
-        **{key: group.setting[key] for key in ("text", "vision", "epochs", "batch_size", "precision_used")},
+        "trained_on": group.setting["lang"],
+        **{key: group.setting[key] for key in _SETTINGS},
         "data_sha256": group.data_sha256,
         "strategy": row.strategy,
+        "vision_strategy": row.vision_strategy,
+        "always_freeze": " ".join(map(str, row.always_freeze)),
+        "vision_always_freeze": " ".join(map(str, row.vision_always_freeze)),
         "lr": row.lr,
+        "vision_lr": row.vision_lr,
         "seeds": len(row.seeds),
-        "trained": row.trained,
-        "projections": row.projections,
-        "share": row.share,
+        "processes": max(row.processes),
+        **{key: getattr(row, key) for key in ("trained", "trained_text", "trained_vision", "projections", "share")},
+        "baseline": row.baseline,
     }
     for direction, figures in row.figures.items():
         for name, interval in figures.items():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from data_prep.errors import UserError
 from data_prep.languages import load_language
-from mlilt.comparison.results import BASELINE, Difference, Group, Row
+from mlilt import strategies
+from mlilt.comparison.results import CLIP, LIT, Difference, Group, Row, Towers
+from mlilt.config import FROZEN, RunConfig
 from mlilt.record import Interval
 
 
@@ -19,20 +22,69 @@ def language_name(code: str) -> str:
 
 
 def label(group: Group, row: Row) -> str:
-    """The strategy's name, with the learning rate where it occurs with several."""
-    several = sum(other.strategy == row.strategy for other in group.rows) > 1
-    return f"{row.strategy} (lr {row.lr:g})" if several else row.strategy
+    """What trains, and in brackets its preset's name, and the learning rates where it occurs with several."""
+    several = sum(other.towers == row.towers for other in group.rows) > 1
+    notes = [*_presets().get(row.towers, ()), *([f"lr {_rates(row)}"] if several else [])]
+    return f"{_spelled(row.towers)} ({', '.join(notes)})" if notes else _spelled(row.towers)
+
+
+def _spelled(towers: Towers) -> str:
+    """The strategies, with the blocks that never train."""
+    parts = [towers.text if towers.vision == FROZEN else f"{towers.text}/{towers.vision}"]
+    for tower, blocks in (("text", towers.text_freeze), ("vision", towers.vision_freeze)):
+        if blocks:
+            parts.append(f"{tower} blocks {' '.join(map(str, blocks))} frozen")
+    return ", ".join(parts)
+
+
+def _rates(row: Row) -> str:
+    """Learning rates: the text tower's, and behind a slash the vision tower's if it trains."""
+    return f"{row.lr:g}" if row.vision_lr is None else f"{row.lr:g}/{row.vision_lr:g}"
+
+
+@functools.cache
+def _presets() -> dict[Towers, list[str]]:
+    """The name of what exactly one preset spells."""
+    names: dict[Towers, list[str]] = {}
+    for name in strategies.presets.names():
+        preset = strategies.presets.find(name)
+        assert preset is not None
+        towers = Towers(strategies.canonical(preset.text), strategies.canonical(preset.vision))
+        names.setdefault(towers, []).append(name)
+    return {towers: found for towers, found in names.items() if len(found) == 1}
+
+
+def title(group: Group) -> str:
+    """The group's language, towers and main settings; of what is seldom changed only what was."""
+    s = group.setting
+    others = [language_name(code) for code in group.trained_on if code != group.language]
+    epochs = "1 epoch" if s["epochs"] == 1 else f"{s['epochs']} epochs"
+    parts = [f"{s['text']} + {s['vision']}", epochs, s["precision_used"]]
+    parts += [said.format(s[key]) for key, said in _SELDOM.items() if s[key] != RunConfig.model_fields[key].default]
+    with_others = f", trained together with {', '.join(others)}" if others else ""
+    return f"{language_name(group.language)}{with_others}: {', '.join(parts)}"
+
+
+_SELDOM = {
+    "objective": "{}",
+    "label_smoothing": "label smoothing {:g}",
+    "temperature": "temperature from {:g}",
+    "bridge": "bridge {}",
+    "bridge_weight": "bridge weight {:g}",
+    "trim_vocab": "trimmed vocabulary",
+    "language_temperature": "language temperature {:g}",
+}
 
 
 def titles(groups: Sequence[Group]) -> list[str]:
     """Each group's title, with the settings in which groups of the same title differ."""
+    plain = [title(group) for group in groups]
     found = []
-    for group in groups:
-        alike = [other for other in groups if other.title == group.title]
+    for group, own in zip(groups, plain, strict=True):
+        alike = [other for other, its in zip(groups, plain, strict=True) if its == own]
         keys = [k for k in group.setting if any(o.setting.get(k) != group.setting[k] for o in alike)]
         differing = ", ".join(f"{k.removesuffix('_sha256')} {_short(group.setting[k])}" for k in keys)
-        title = group.title.replace(group.language, language_name(group.language), 1)
-        found.append(f"{title}; {differing}" if differing else title)
+        found.append(f"{own}; {differing}" if differing else own)
     return found
 
 
@@ -100,7 +152,7 @@ def cells(group: Group, row: Row) -> tuple[str, ...]:
         label(group, row),
         size(row.trained + row.projections),
         f"{100 * row.share:.2f} %",
-        f"{row.lr:g}",
+        _rates(row),
         str(len(row.seeds)),
         f"{100 * text['recall_at_1'].value:.1f}",
         f"{100 * text['recall_at_5'].value:.1f}",
@@ -136,25 +188,30 @@ def _parts(interval: Interval) -> tuple[float, float, float]:
     return interval.value, interval.low, interval.high
 
 
+_KINDS = {LIT: "which trains the text tower alone", CLIP: "which trains both towers"}
+
+
 def findings(group: Group) -> list[str]:
-    """What the figures say of each strategy beside full-model training, a sentence each."""
-    full = next((row for row in group.rows if row.strategy == BASELINE), None)
-    if full is None:
+    """What the figures say of each method beside full-model training, a sentence each."""
+    if not group.baselines:
+        languages = " ".join(f"--lang {code}" for code in group.trained_on)
+        wanted = "clip" if all(row.towers.vision_trains for row in group.rows) else LIT.text
         return [
             "No full-model run is among these, so there is nothing to hold them against: train one with "
-            f"`mlilt train --lang {group.language} --strategy full` and the same settings."
+            f"`mlilt train {languages} --strategy {wanted}` and the same settings."
         ]
-    reached = percent(full.figures["text_to_image"]["recall_at_10"])
     sentences = []
     for row in group.rows:
-        if row.difference is None or row.share_of_full is None:
+        full = group.baseline(row)
+        if full is None or row.difference is None or row.share_of_full is None:
             continue
         difference = row.difference["text_to_image"]
+        reached = percent(full.figures["text_to_image"]["recall_at_10"])
         sentences.append(
             f"{label(group, row)} trains {100 * row.share:.2f} % of the parameters and reaches "
-            f"{100 * row.share_of_full:.0f} % of full-model training's text→image recall@10 "
+            f"{100 * row.share_of_full:.0f} % of the text→image recall@10 of full-model training, {label(group, full)} "
             f"({percent(row.figures['text_to_image']['recall_at_10'])} against {reached}; difference "
-            f"{points(difference)} points: {difference.verdict}, {_seeds(row, full)}) in "
+            f"{points(difference)} points: {difference.verdict}, {_seeds(row, full)}), in "
             f"{row.wall_s / full.wall_s:.2f} of the time."
         )
     return sentences
@@ -168,21 +225,68 @@ def _seeds(row: Row, full: Row) -> str:
 def method(group: Group) -> str:
     """How the figures came about, for a reader who doubts them."""
     about = group.runs[0].record
-    text, image = about.results["all"].text_to_image, about.results["all"].image_to_text
+    text, image = group.runs[0].results["all"].text_to_image, group.runs[0].results["all"].image_to_text
     gpu = group.machine.get("gpu")
     where = gpu if about.device == "cuda" else f"{group.machine['cpu']}, {group.machine['cores']} cores"
     memory = "the GPU's" if about.device == "cuda" else "that of the whole process"
     left_out = f" Left out, being repetitions: {', '.join(group.repetitions)}." if group.repetitions else ""
     return (
-        f"Test split of a data set of {sum(about.data_pictures.values()):,} pictures: {text.queries} captions, each "
-        f"asked among {text.pool} pictures, and {image.queries} pictures, each asked among {image.pool} captions; all "
-        f"pictures (captions) of the concept asked for are right. A random order reaches a text→image recall@10 of "
-        f"{100 * text.chance_recall_at_10:.1f} %. No concept of the test split was trained on. Figures are means over "
-        "the seeds; brackets are 95 % bootstrap intervals over queries, those of one concept drawn together; how much "
-        "another seed would change is not in them. The difference to full-model training is paired by query. lr is "
-        "the text tower's peak learning rate, each strategy's own default unless named; all other settings are the "
-        "same. Parameters are those of the text tower and the projections; the vision tower is frozen in all. Of a "
-        "word embedding that trains, only the rows that the data can reach are computed and saved: the outcome is the "
-        f"same. Time is that of training steps alone, memory {memory} at its peak. Machine: {where}; torch "
-        f"{about.versions['torch']}.{left_out}"
+        f"Test split of {_data(group)}: {text.queries} captions, each asked among {text.pool} pictures, and "
+        f"{image.queries} pictures, each asked among {image.pool} captions; all pictures (captions) of the concept "
+        f"asked for are right. A random order reaches a text→image recall@10 of {100 * text.chance_recall_at_10:.1f} "
+        "%. No concept of the test split was trained on. Figures are means over the seeds; brackets are 95 % bootstrap "
+        "intervals over queries, those of one concept drawn together; how much another seed would change is not in "
+        f"them. {_against(group)}{_learning_rates(group)} Parameters are those of both towers and the projections; "
+        f"{_vision(group)} Of a word embedding that trains, only the rows that the data can reach are computed and "
+        f"saved: the outcome is the same. Time is that of training steps alone, memory {memory} at its peak."
+        f"{_processes(group)} Machine: {where}; torch {about.versions['torch']}.{left_out}"
     )
+
+
+def _data(group: Group) -> str:
+    """What was trained on."""
+    names = [language_name(code) for code in group.trained_on]
+    pictures = f"{sum(group.runs[0].record.data_pictures.values()):,} captioned pictures"
+    if len(names) == 1:
+        return f"a data set of {pictures}"
+    together = f"one of {len(names)} trained on together ({', '.join(names)}: {pictures})"
+    return f"the {language_name(group.language)} data set, {together}"
+
+
+def _against(group: Group) -> str:
+    """What the differences are to."""
+    named = {kind: f"to {label(group, row)}, {_KINDS[kind]}" for kind, row in group.baselines.items()}
+    if not named:
+        return ""
+    to = next(iter(named.values()))
+    if len(named) > 1:
+        to = f"for rows whose vision tower is frozen {named[LIT]}; for rows whose vision tower trains {named[CLIP]}"
+    return f"The difference, paired by query, is to full-model training: {to}. "
+
+
+def _learning_rates(group: Group) -> str:
+    trains = any(row.towers.vision_trains for row in group.rows)
+    both = ", behind a slash the vision tower's" if trains else ""
+    return (
+        f"lr is the text tower's peak learning rate{both}, each strategy's own default unless named; all other "
+        "settings that decide the outcome are the same."
+    )
+
+
+def _vision(group: Group) -> str:
+    """In which rows the vision tower trains."""
+    trains = [label(group, row) for row in group.rows if row.towers.vision_trains]
+    if not trains:
+        return "the vision tower is frozen in all rows."
+    if len(trains) == len(group.rows):
+        return "the vision tower trains in all rows."
+    return f"the vision tower trains in {', '.join(trains)} and is frozen in all other rows."
+
+
+def _processes(group: Group) -> str:
+    """Where runs trained in several processes: which."""
+    several = [(label(group, row), sorted(set(row.processes))) for row in group.rows if max(row.processes) > 1]
+    if not several:
+        return ""
+    named = ", ".join(f"{name} in {' or '.join(map(str, counts))}" for name, counts in several)
+    return f" In several processes trained: {named}; time and memory are those of the first."

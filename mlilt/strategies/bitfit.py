@@ -11,6 +11,8 @@ from typing import ClassVar
 
 from torch import nn
 
+from mlilt.strategies._base import train
+
 
 @dataclass(frozen=True, slots=True)
 class BitFit:
@@ -19,10 +21,10 @@ class BitFit:
     learning_rate: ClassVar[float] = 3e-3
 
     def unfreeze(self, tower: nn.Module) -> None:
-        """Unfreezes each parameter whose own name is `bias`."""
-        for name, parameter in tower.named_parameters():
-            if name.rpartition(".")[2] == "bias":
-                parameter.requires_grad_(True)
+        """Unfreezes each parameter whose own name is `bias` or ends in it (`q_bias`)."""
+        names = {name: name.rpartition(".")[2] for name, _ in tower.named_parameters()}
+        biases = [p for name, p in tower.named_parameters() if names[name] == "bias" or names[name].endswith("_bias")]
+        train(biases, "it has no bias")
 
 
 STRATEGY = BitFit

@@ -17,6 +17,7 @@ class Frozen:
     """See the module's docstring."""
 
     learning_rate: ClassVar[float] = 3e-3
+    alone: ClassVar[str] = "trains nothing"
 
     def unfreeze(self, tower: nn.Module) -> None:
         """Leaves all frozen."""

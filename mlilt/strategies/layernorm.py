@@ -1,8 +1,9 @@
 """Trains the normalization layers' weights and biases, nothing else.
 
-"LayerNorm unlocking" of Khan & Fu, ICLR 2023 (arXiv:2303.11866), section 3.2; before it Frankle et al.,
-"Training BatchNorm and Only BatchNorm", ICLR 2021. RMSNorm and other kinds of layer normalization count too;
-BatchNorm does not.
+"LayerNorm unlocking" of Khan & Fu, ICLR 2023 (arXiv:2303.11866), section 3.2. LayerNorm, RMSNorm, GroupNorm and
+norms of queries and keys all count. In a convolutional network with BatchNorm it trains BatchNorm's weights and
+biases, after Frankle et al., "Training BatchNorm and Only BatchNorm", ICLR 2021 (arXiv:2003.00152); its running
+statistics stay those of pretraining.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ from typing import ClassVar
 
 from torch import nn
 
-
-def is_layer_norm(module: nn.Module) -> bool:
-    """LayerNorm, RMSNorm and the models' own classes of these names."""
-    return isinstance(module, nn.LayerNorm | nn.RMSNorm) or type(module).__name__.endswith(("LayerNorm", "RMSNorm"))
+from mlilt.strategies import _anatomy
+from mlilt.strategies._base import train
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +22,11 @@ class LayerNorm:
     """See the module's docstring."""
 
     learning_rate: ClassVar[float] = 3e-3
+    claims: ClassVar[str] = "the norms"
 
     def unfreeze(self, tower: nn.Module) -> None:
-        """Unfreezes the parameters of every layer normalization."""
-        for module in tower.modules():
-            if is_layer_norm(module):
-                module.requires_grad_(True)
+        """Unfreezes the parameters of every norm."""
+        train((p for _, norm in _anatomy.norms(tower) for p in norm.parameters(False)), "it has no norm with weights")
 
 
 STRATEGY = LayerNorm

@@ -1,4 +1,4 @@
-"""Adds a trained low-rank product to every linear layer of the blocks.
+"""Adds a trained low-rank product to every linear layer of the blocks (and to a CNN's ungrouped convolutions).
 
 LoRA: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022 (arXiv:2106.09685), through peft.
 """
@@ -10,26 +10,43 @@ from typing import ClassVar
 
 from torch import nn
 
+from mlilt.strategies import _anatomy, _peft
+from mlilt.strategies._base import WRAPS, NothingToTrain, at_least, option
+
+
+def add_products(tower: nn.Module, rank: int, alpha: int, dora: bool) -> None:
+    """Injects LoRA's products in place, with DoRA's magnitudes if asked for."""
+    from peft import LoraConfig
+
+    if not (targets := _anatomy.targets(tower)):
+        raise NothingToTrain("its blocks have neither linear layers nor ungrouped convolutions")
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        target_modules=_peft.exactly(targets),
+        use_dora=dora,
+        # On the meta device there are no values to draw, and going through it is slow.
+        init_lora_weights=not next(tower.parameters()).is_meta,
+    )
+    _peft.inject(config, tower)
+
 
 @dataclass(frozen=True, slots=True)
 class LoRA:
-    """See the module's docstring.
-
-    Attributes:
-        rank: rank of the added product.
-        alpha: the product is scaled by alpha / rank.
-    """
+    """See the module's docstring."""
 
     learning_rate: ClassVar[float] = 1e-3
-    rank: int = 8
-    alpha: int = 16
+    stage: ClassVar[int] = WRAPS
+    claims: ClassVar[str] = "the linear layers"
+    rank: int = option(8, "rank of the added products")
+    alpha: int = option(16, "a product is scaled by alpha / rank")
+
+    def __post_init__(self) -> None:
+        at_least(1, rank=self.rank, alpha=self.alpha)
 
     def unfreeze(self, tower: nn.Module) -> None:
         """Injects the products in place; only they train."""
-        from peft import LoraConfig, inject_adapter_in_model
-
-        targets = [name for name, module in tower.named_modules() if isinstance(module, nn.Linear)]
-        inject_adapter_in_model(LoraConfig(r=self.rank, lora_alpha=self.alpha, target_modules=targets), tower)
+        add_products(tower, self.rank, self.alpha, dora=False)
 
 
 STRATEGY = LoRA

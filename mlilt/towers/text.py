@@ -43,6 +43,15 @@ class TextTower(nn.Module):
         self.max_tokens = max_tokens
         self.width = int(cast(Any, encoder).config.hidden_size)
         self.pad_id = int(tokenizer.pad_token_id or 0)
+        self.learned_buffers: tuple[str, ...] = ()
+
+    def settle(self, device: torch.device) -> None:
+        """Chooses how attention is computed on `device`; it stays where it is.
+
+        Captions are short: on a CPU the plain products are quicker than fused attention, above all backwards.
+        """
+        with contextlib.suppress(ValueError):
+            cast(Any, self.encoder).set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
 
     def tokenize(self, captions: Sequence[str]) -> list[list[int]]:
         """Token ids with special tokens, each at most `max_tokens` long, without padding."""
@@ -80,7 +89,9 @@ class TextTower(nn.Module):
         parts = []
         for start, end in groups:
             tokens, mask = self.pad([ids[place] for place in order[start:end]])
-            parts.append(self.pooled(tokens.to(device), mask.to(device)))
+            if device.type == "cuda":
+                tokens, mask = tokens.pin_memory(), mask.pin_memory()
+            parts.append(self.pooled(tokens.to(device, non_blocking=True), mask.to(device, non_blocking=True)))
         back = torch.empty(len(ids), dtype=torch.int64)
         back[torch.tensor(order, dtype=torch.int64)] = torch.arange(len(ids))
         return torch.cat(parts)[back.to(device)]
@@ -149,7 +160,7 @@ def load(
     """
     alias = catalog.find("text", name)
     return _from_folder(
-        _folder(name, alias, offline, progress),
+        folder(name, alias, offline, progress),
         name,
         pooling or (alias.pooling if alias else "mean"),
         alias.max_tokens if alias else 64,
@@ -158,10 +169,13 @@ def load(
 
 def load_tokenizer(name: str = DEFAULT, offline: bool = False, progress: bool = True) -> Any:
     """Only the tokenizer of a text tower; raises as `load`."""
-    return _tokenizer(_folder(name, catalog.find("text", name), offline, progress, "tokenizer"), name)
+    return _tokenizer(folder(name, catalog.find("text", name), offline, progress, "tokenizer"), name)
 
 
-def _folder(name: str, alias: catalog.Alias | None, offline: bool, progress: bool, needed: Needed = "model") -> Path:
+def folder(
+    name: str, alias: catalog.Alias | None, offline: bool = False, progress: bool = True, needed: Needed = "model"
+) -> Path:
+    """Where the files of a text tower lie; raises as `load`."""
     known = catalog.names("text")
     at_hand = [n for n in known if (entry := catalog.find("text", n)) and entry.carried]
     offered = f"Without a hub there is {', '.join(f'--text {n}' for n in at_hand)}, or a local folder."
@@ -206,13 +220,10 @@ def _from_folder(folder: Path, name: str, pooling: str, max_tokens: int) -> Text
         raise UserError(f"The weights of {name} in {folder} lack {missing[:3] or info['mismatched_keys']}.")
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
-    with contextlib.suppress(ValueError):
-        # Captions are short: on a CPU the plain products are quicker than fused attention, above all backwards.
-        if not torch.cuda.is_available():
-            encoder.set_attn_implementation("eager")
     positions = getattr(encoder.config, "max_position_embeddings", None) or max_tokens
     # RoBERTa's positions start behind the padding id, two places later.
     tower = TextTower(encoder, tokenizer, name, pooling, min(max_tokens, positions - 2))
+    tower.settle(torch.device("cpu"))
     return tower.eval().requires_grad_(False)
 
 

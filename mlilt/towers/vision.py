@@ -114,34 +114,62 @@ def load(name: str = DEFAULT, offline: bool = False, progress: bool = True) -> V
     Raises:
         UserError: unknown name, weights that cannot be had or do not fit; says what to do.
     """
-    import timm
-
+    model = architecture(name)
     alias = catalog.find("vision", name)
     if alias and alias.carried:
         return _tower(f"local-dir:{carried.folder(alias.carried, offline, progress)}", name)
-    if alias is None and Path(name).is_dir():
-        return _tower(f"local-dir:{Path(name)}", name)
+    if model.startswith("local-dir:"):
+        return _tower(model, name)
     if alias is None and "=" in name:
-        return _from_file(*name.split("=", 1))
+        return _from_file(model, name.partition("=")[2])
+    at_hand = [n for n in catalog.names("vision") if (entry := catalog.find("vision", n)) and entry.carried]
+    offered = f"Without a hub there is {', '.join(f'--vision {n}' for n in at_hand)}, or ARCHITECTURE=FILE."
+    return _tower(f"local-dir:{hub_folder(_hub_id(model), name, offered, offline)}", name)
+
+
+def architecture(name: str) -> str:
+    """What timm builds the model of a vision tower from: its own name for it, or local-dir:FOLDER.
+
+    Raises:
+        UserError: unknown name, or one for which there are no weights; says what to do.
+    """
+    import timm
+
+    alias = catalog.find("vision", name)
+    if alias is None and Path(name).is_dir():
+        return f"local-dir:{Path(name)}"
+    if alias is None and "=" in name:
+        model, _, file = name.partition("=")
+        if not timm.is_model(model.split(".")[0]):
+            raise UnknownNameError("timm model", model, _near(model))
+        if not Path(file).is_file():
+            raise UserError(f"There is no file {file} with weights of {model}.")
+        return model
     model = alias.model if alias else name
-    architecture = model.split(".")[0]
-    if not timm.is_model(architecture):
+    built = model.split(".")[0]
+    if not timm.is_model(built):
         raise UnknownNameError(
             "vision tower", name, _near(name), "Or give a folder in timm's hub layout, or ARCHITECTURE=FILE."
         )
+    if not (alias and alias.carried) and not _hub_id(model):
+        raise UserError(
+            f"timm has no pretrained weights {model!r}; for {built} it has: "
+            f"{', '.join(timm.list_pretrained(built + '.*')) or 'none'}."
+        )
+    return model
+
+
+def _hub_id(model: str) -> str:
+    """Where the weights of one of timm's models are on the hub, empty if nowhere."""
+    import timm
+
     try:
         hub = timm.get_pretrained_cfg(model)
     except RuntimeError:  # the architecture is known, what stands behind its dot is not
-        hub = None
+        return ""
     if hub is None or not hub.hf_hub_id:
-        raise UserError(
-            f"timm has no pretrained weights {model!r}; for {architecture} it has: "
-            f"{', '.join(timm.list_pretrained(architecture + '.*')) or 'none'}."
-        )
-    at_hand = [n for n in catalog.names("vision") if (entry := catalog.find("vision", n)) and entry.carried]
-    offered = f"Without a hub there is {', '.join(f'--vision {n}' for n in at_hand)}, or ARCHITECTURE=FILE."
-    hub_id = hub.hf_hub_id if "/" in hub.hf_hub_id else f"timm/{model}"
-    return _tower(f"local-dir:{hub_folder(hub_id, name, offered, offline)}", name)
+        return ""
+    return hub.hf_hub_id if "/" in hub.hf_hub_id else f"timm/{model}"
 
 
 def _near(name: str) -> list[str]:
@@ -191,17 +219,11 @@ def _tower(model: str, name: str) -> VisionTower:
     return VisionTower(made, name).eval().requires_grad_(False)
 
 
-def _from_file(architecture: str, file: str) -> VisionTower:
-    import timm
-
-    if not timm.is_model(architecture.split(".")[0]):
-        raise UnknownNameError("timm model", architecture, _near(architecture))
-    if not Path(file).is_file():
-        raise UserError(f"There is no file {file} with weights of {architecture}.")
+def _from_file(model_name: str, file: str) -> VisionTower:
     try:
         # timm reads safetensors as such and everything else with `weights_only=True`; its filter also drops the
         # classifier of a checkpoint that has one.
-        made = _created(architecture, pretrained_cfg_overlay={"file": file, "custom_load": False})
+        made = _created(model_name, pretrained_cfg_overlay={"file": file, "custom_load": False})
     except Exception as error:
-        raise UserError(f"{file} does not hold weights of {architecture}: {str(error)[:300]}") from error
-    return VisionTower(made, f"{architecture}={file}").eval().requires_grad_(False)
+        raise UserError(f"{file} does not hold weights of {model_name}: {str(error)[:300]}") from error
+    return VisionTower(made, f"{model_name}={file}").eval().requires_grad_(False)

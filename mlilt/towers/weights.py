@@ -13,7 +13,7 @@ from torch import nn
 from data_prep.errors import UserError
 
 HUB_TIMEOUT_S = 10
-Needed = Literal["model", "tokenizer"]
+Needed = Literal["model", "tokenizer", "config"]
 
 
 def digest(module: nn.Module) -> str:
@@ -39,7 +39,7 @@ def hub_folder(model: str, what: str, offered: str, offline: bool = False, neede
         what: how the user named it, for the error.
         offered: what could be used without a hub, for the error.
         offline: look in the local cache only.
-        needed: the whole model, or its tokenizer alone.
+        needed: the whole model, its tokenizer alone, or its settings alone.
 
     Raises:
         UserError: there is no such model, or the hub cannot be reached; says what to do.
@@ -47,11 +47,13 @@ def hub_folder(model: str, what: str, offered: str, offline: bool = False, neede
     import huggingface_hub as hub
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
-    patterns = ["*.json", "*.txt", "*.model", *(["*.safetensors"] if needed == "model" else [])]
+    tokenizer = ["*.json", "*.txt", "*.model"]
+    patterns = {"model": [*tokenizer, "*.safetensors"], "tokenizer": tokenizer, "config": ["config.json"]}[needed]
     try:
         cached = Path(hub.snapshot_download(model, allow_patterns=patterns, local_files_only=True))
-        # Another program may have asked for a model's tokenizer alone, and a download may have been killed.
-        if offline or (_is_whole(cached) if needed == "model" else any(cached.glob("tokenizer*"))):
+        # Another program may have asked for a part of a model's files, and a download may have been killed.
+        there = {"model": _is_whole, "tokenizer": _has_tokenizer, "config": _has_config}[needed]
+        if offline or there(cached):
             return cached
     except HFValidationError as error:
         raise UserError(f"{what} is no model: {error}") from error
@@ -81,4 +83,12 @@ def _is_whole(folder: Path) -> bool:
         weights |= (shards := set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         if not all((folder / shard).is_file() for shard in shards):
             return False
-    return bool(weights) and (folder / "config.json").is_file()
+    return bool(weights) and _has_config(folder)
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any(folder.glob("tokenizer*"))
+
+
+def _has_config(folder: Path) -> bool:
+    return (folder / "config.json").is_file()

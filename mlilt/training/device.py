@@ -16,15 +16,22 @@ from torch import nn
 from data_prep.errors import UserError
 
 
-def choose_device(wanted: str) -> torch.device:
-    """auto, cpu or cuda -> a device.
+def choose_device(wanted: str, local_rank: int = 0) -> torch.device:
+    """auto, cpu or cuda -> a device; of several GPUs the one of this process on its machine.
 
     Raises:
         UserError: cuda was asked for and there is none.
     """
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError("There is no CUDA device here. Use --device cpu or auto; `mlilt doctor` says what there is.")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local_rank >= torch.cuda.device_count():
+        raise UserError(
+            f"Process {local_rank} of this machine has no GPU of its own: there are {torch.cuda.device_count()}. Start "
+            "no more processes than that, or use --device cpu."
+        )
+    return torch.device("cuda", local_rank)
 
 
 def has_fast_bf16(device: torch.device) -> bool:

@@ -56,8 +56,12 @@ def existing(folder: Path, config: RunConfig, data_sha256: str, resume: bool, fo
         # A process killed between record and checkpoint leaves a checkpoint that nobody needs.
         (folder / record.CHECKPOINT).unlink(missing_ok=True)
         if done.data_sha256 != data_sha256:
-            raise UserError(f"{folder} was trained on other data than {config.data_folder} holds now. Use --force.")
+            raise UserError(f"{folder} was trained on other data than {_places(config)} holds now. Use --force.")
         return done
     if not resume and record.CHECKPOINT in present:
         raise UserError(f"{folder} holds a run that was stopped. Go on with it by --resume, or start anew by --force.")
     return None
+
+
+def _places(config: RunConfig) -> str:
+    return ", ".join(str(config.data_folder(language)) for language in config.languages)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import datetime
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,16 +25,16 @@ from mlilt import config as configs
 from mlilt import data, learned, record, strategies
 from mlilt.alignment.canonical_correlation import canonical_correlation
 from mlilt.alignment.dual_encoder import DualEncoder
-from mlilt.alignment.objectives import info_nce, positives
 from mlilt.config import RunConfig
-from mlilt.model import assemble, encode_captions
+from mlilt.model import assemble, encode_captions, trim
 from mlilt.record import Costs, RunRecord, Tower, Trained
 from mlilt.strategies import Account
-from mlilt.towers import embedding_rows, text, vision
+from mlilt.towers import embedding_rows, text, trimming, vision
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
-from mlilt.training import checkpoint, features, folders
+from mlilt.training import activations, checkpoint, checks, corpus, distributed, features, folders
 from mlilt.training.batching import Batch, Batcher
+from mlilt.training.corpus import Corpus, Split
 from mlilt.training.device import (
     PeakMemory,
     choose_device,
@@ -42,11 +44,13 @@ from mlilt.training.device import (
     store_frozen,
     versions,
 )
-from mlilt.training.evaluate import Queries, evaluate, glance, queries
+from mlilt.training.distributed import World
+from mlilt.training.evaluate import Evaluation, Queries, evaluate, glance, queries
+from mlilt.training.optimizer import optimizer, schedule
+from mlilt.training.pictures import Pictures, Pixels
 from mlilt.training.resolve import resolve
+from mlilt.training.step import Step
 
-# Learning rates end at this share of their peak.
-FINAL_LR = 0.01
 # More pairs than this make the closed-form start slower, not better.
 WARM_START_ENTRIES = 5000
 
@@ -62,14 +66,6 @@ class _Totals:
     peak_rss: int = 0
     peak_cuda: int = 0
     validation: list[dict[str, float]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Split:
-    """A split with its image features."""
-
-    rows: list[data.Row]
-    features: Tensor
 
 
 def train(
@@ -92,97 +88,170 @@ def train(
         progress: show progress bars.
         checkpoint_every_s: seconds between checkpoints.
 
+    Started by torchrun in several processes, all of them train this run together.
+
     Raises:
-        UserError: unknown names, no prepared data set, weights that cannot be had, a folder with something else, a
-            full disk; the message says what to do.
+        UserError: unknown names, no prepared data set, settings that do not fit it, weights that cannot be had, a
+            folder with something else, a full disk; the message says what to do.
     """
-    folder = Path(out) if out is not None else folders.default(config)
     config = resolve(config)
-    manifest = data.manifest(config.data_folder, config.lang)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock", timeout=0):
-            done = folders.existing(folder, config, str(manifest["digest"]), resume, force)
+    folder = Path(out) if out is not None else folders.default(config)
+    checks.check_processes(config, distributed.size())
+    device = choose_device(config.device, distributed.local_rank())
+    with contextlib.ExitStack() as stack:
+        world = stack.enter_context(distributed.join(device))
+        try:
+            done = world.told(lambda: _begin(config, folder, resume, force, stack))
             if done is not None:
                 return done
-            return _Run(config, folder, manifest, offline, progress, checkpoint_every_s).go()
+            return _Run(config, folder, device, world, offline, progress and world.first, checkpoint_every_s).go()
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+
+
+def _begin(config: RunConfig, folder: Path, resume: bool, force: bool, stack: contextlib.ExitStack) -> RunRecord | None:
+    """Locks the run's folder and looks what it holds: the record of a finished run, or None."""
+    sha256 = corpus.digest(config)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(FileLock(folder / ".lock", timeout=0))
+        return folders.existing(folder, config, sha256, resume, force)
     except Timeout as error:
         raise UserError(
             f"Another process is training {folder} right now. Wait for it, or choose another --out."
         ) from error
     except OSError as error:
-        raise UserError(
-            f"{folder} could not be written: {error}. Free some space or choose another --out; then go on with "
-            "--resume."
-        ) from error
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{folder} could not be written: {error}. Free some space or choose another --out; then go on with --resume."
+    )
 
 
 class _Run:
-    """One run, from towers to record. Each method is one stage."""
+    """One run, from towers to record. Each method is one stage.
+
+    Of several processes the first alone reads and writes the run's folder.
+    """
 
     def __init__(
         self,
         config: RunConfig,
         folder: Path,
-        manifest: dict[str, Any],
+        device: torch.device,
+        world: World,
         offline: bool,
         progress: bool,
         checkpoint_every_s: float,
     ) -> None:
         self.config = config
         self.folder = folder
-        self.manifest = manifest
+        self.device = device
+        self.world = world
         self.offline = offline
         self.progress = progress
         self.checkpoint_every_s = checkpoint_every_s
-        self.device = choose_device(config.device)
-        self.dtype = choose_precision(config.precision, self.device)
+        self.dtype = choose_precision(config.precision, device)
         self.totals = _Totals()
+        self.eyes: VisionTower
 
     def go(self) -> RunRecord:
         """Runs all stages."""
         started = time.perf_counter()
         memory = PeakMemory(self.device)
         make_repeatable(self.device, self.config.seed)
+        found = corpus.read(self.config)
+        batcher = self._batcher(found.train)
+        checks.check_batch(self.config, batcher)
+        checks.check_strategies(self.config, self.offline)
         tower = text.load(self.config.text, offline=self.offline, progress=self.progress)
         text_about = _about(self.config.text, tower, tower.encoder)
         eyes = vision.load(self.config.vision, offline=self.offline, progress=self.progress)
         vision_about = _about(self.config.vision, eyes, eyes.model)
-        # Not before: a tower that cannot be had should leave nothing behind.
-        configs.write(self.config, self.folder / record.CONFIG)
-        splits = self._features(eyes, vision_about.sha256)
-        dual, account = assemble(self.config, tower, eyes.width)
-        batcher = self._batcher(tower, splits["train"])
+        tower = self._trimmed(tower, found)
+        tower.settle(self.device)
+        batcher = dataclasses.replace(batcher, tokenize=tower.tokenize)
+        # Not before: settings that do not fit, or a tower that cannot be had, should leave nothing behind.
+        if self.world.first:
+            configs.write(self.config, self.folder / record.CONFIG)
+        store = self._features(eyes, vision_about.sha256, found)
+        dual, text_account, vision_account = assemble(self.config, tower, eyes)
+        self.eyes = eyes
         rows = self._reduce_embedding(tower, batcher)
-        base = {"text": text_about.sha256, "vision": vision_about.sha256, "data": str(self.manifest["digest"])}
+        base = {"text": text_about.sha256, "vision": vision_about.sha256, "data": found.sha256}
         begun_with = {**base, "config": json.dumps(self.config.outcome(), sort_keys=True)}
-        state = self._checkpoint(begun_with)
-        store_frozen(dual.text, self.dtype)
-        dual.to(self.device)
+        state = self.world.told(lambda: self._checkpoint(begun_with))
+        self._place(dual)
         if state is None:
-            self._warm_start(dual, splits["train"], batcher)
+            self._warm_start(dual, found.train, store, batcher)
+        else:
+            learned.load_learned(dual, state["learned"])
+        # What was computed for itself may differ in its last bits from process to process.
+        self.world.share(list(learned.learned(dual).values()))
         setup_s = time.perf_counter() - started
-        self._train(dual, batcher, splits, begun_with, state, memory)
+        self._train(dual, batcher, found, store, begun_with, state, memory)
+        return self.world.told(
+            lambda: self._finish(
+                dual,
+                found,
+                store,
+                base,
+                text_about,
+                vision_about,
+                text_account,
+                vision_account,
+                rows,
+                memory,
+                setup_s,
+                batcher.steps,
+            )
+        )
+
+    def _finish(
+        self,
+        dual: DualEncoder,
+        found: Corpus,
+        store: features.FeatureStore,
+        base: dict[str, str],
+        text_about: Tower,
+        vision_about: Tower,
+        text_account: Account,
+        vision_account: Account,
+        rows: int | None,
+        memory: PeakMemory,
+        setup_s: float,
+        steps: int,
+    ) -> RunRecord:
+        """Evaluates, and writes what a finished run leaves behind."""
         started = time.perf_counter()
-        test = splits["test"]
-        asked = queries(test.rows)
-        evaluation = evaluate(test.rows, asked, *self._embed(dual, test, asked))
+        evaluations: dict[str, Evaluation] = {}
+        for code, split in found.test.items():
+            asked = queries(split.rows)
+            evaluations[code] = evaluate(split.rows, asked, *self._embed(dual, split, store, asked))
         evaluation_s = time.perf_counter() - started
         saved = learned.save_weights(dual, self.folder / record.WEIGHTS, {**base, "format": "1"})
         with (self.folder / record.QUERIES).open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in evaluation.ranks)
+            file.writelines(
+                json.dumps({"language": code, **line}, ensure_ascii=False) + "\n"
+                for code, evaluation in evaluations.items()
+                for line in evaluation.ranks
+            )
         done = RunRecord(
             name=self.folder.name,
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             config=self.config,
             data_sha256=base["data"],
-            data_pictures=self.manifest["pictures"],
+            data_pictures=found.pictures,
             text=text_about,
             vision=vision_about,
-            trained=_trained(dual, account, rows),
+            vocabulary=_vocabulary(dual.text),
+            trained=_trained(dual, text_account, vision_account, rows),
             weights_sha256=learned.file_digest(self.folder / record.WEIGHTS),
             device=self.device.type,
             precision=str(self.dtype).removeprefix("torch."),
+            processes=self.world.size,
             machine=machine(),
             versions=versions(),
             costs=Costs(
@@ -192,49 +261,55 @@ class _Run:
                 evaluation_s=evaluation_s,
                 pairs=self.totals.pairs,
                 captions=self.totals.captions,
-                steps=batcher.steps * self.config.epochs,
+                steps=steps * self.config.epochs,
                 peak_rss_bytes=max(memory.rss(), self.totals.peak_rss),
                 peak_cuda_bytes=max(memory.cuda() or 0, self.totals.peak_cuda) or None,
                 saved_bytes=saved,
             ),
             validation=self.totals.validation,
-            results=evaluation.results,
-            examples=evaluation.examples,
+            results={code: evaluation.results for code, evaluation in evaluations.items()},
+            examples={code: evaluation.examples for code, evaluation in evaluations.items()},
         )
         record.write(done, self.folder)
         checkpoint.remove(self.folder)
         return done
 
-    def _features(self, eyes: VisionTower, sha256: str) -> dict[str, _Split]:
-        """Reads each split and its features, computing those that no run has computed yet."""
-        folder = self.config.data_folder
-        rows = {split: data.read_rows(folder, split) for split in data.SPLITS}
-        for split in ("train", "test"):
-            if len({row.concept for row in rows[split]}) < 2:
-                raise UserError(f"{folder} has fewer than two concepts in its {split} split. Prepare more of them.")
+    def _trimmed(self, tower: TextTower, found: Corpus) -> TextTower:
+        """The text tower, without the pieces of its vocabulary that the data does not use if so configured."""
+        if not self.config.trim_vocab:
+            return tower
+        return trim(tower, trimming.kept(tower.tokenizer, found.texts()))
+
+    def _features(self, eyes: VisionTower, sha256: str, found: Corpus) -> features.FeatureStore:
+        """Features of all pictures by the vision tower as it came, computing those that no run has computed yet.
+
+        A vision tower that trains starts from them too; pictures to evaluate on are encoded anew.
+        """
         store = features.store_for(sha256, eyes.preprocessing, eyes.width, self.dtype)
-        missing = {row.image_id for split in rows.values() for row in split} - set(store.place())
-        if missing:
+        frozen = self.config.vision_strategy == configs.FROZEN
+        splits = [found.train, *(split for by in (found.validation, found.test) for split in by.values() if frozen)]
+        # On each machine one process computes, and the others find it done.
+        if distributed.local_rank() == 0:
+            for split in splits:
+                missing = set(split.image_ids) - set(store.place())
+                if missing:
+                    pictures = split.pictures(missing)
+                    features.ensure(store, eyes, pictures, len(missing), self.device, self.dtype, self.progress)
+        self.world.told(lambda: None)
+        self.world.add_up([torch.zeros(1, device=self.device)])
+        return store
 
-            def pictures() -> Iterator[tuple[str, bytes]]:
-                left = set(missing)
-                for split in data.SPLITS:
-                    for image_id, picture in data.read_pictures(folder, split, missing):
-                        if image_id in left:
-                            left.discard(image_id)
-                            yield image_id, picture
-
-            features.ensure(store, eyes, pictures(), len(missing), self.device, self.dtype, self.progress)
-        return {split: _Split(r, store.read([row.image_id for row in r])) for split, r in rows.items()}
-
-    def _batcher(self, tower: TextTower, train: _Split) -> Batcher:
+    def _batcher(self, train: Split) -> Batcher:
+        """What makes the batches, as yet without a tokenizer."""
         return Batcher(
             entries=data.entries(train.rows),
-            tokenize=tower.tokenize,
+            tokenize=_no_tokenizer,
             batch_size=self.config.batch_size,
             pictures_per_caption=self.config.pictures_per_caption,
             keyword_share=self.config.keyword_share,
             seed=self.config.seed,
+            temperature=self.config.language_temperature,
+            bridge=bool(self.config.bridge),
         )
 
     def _reduce_embedding(self, tower: TextTower, batcher: Batcher) -> int | None:
@@ -253,7 +328,23 @@ class _Run:
             )
         return state
 
-    def _warm_start(self, dual: DualEncoder, train: _Split, batcher: Batcher) -> None:
+    def _place(self, dual: DualEncoder) -> None:
+        """Brings the dual encoder to the device, its towers laid out as trains fastest."""
+        store_frozen(dual, self.dtype)
+        dual.to(self.device)
+        if dual.vision is not None:
+            dual.vision.to(memory_format=torch.channels_last)
+        towers = [module for module in (dual.text.encoder, getattr(dual.vision, "model", None)) if module is not None]
+        for tower in towers:
+            assert isinstance(tower, nn.Module)
+            if not strategies.trained_parameters(tower):
+                continue
+            if self.config.activation_checkpointing:
+                activations.checkpoint_blocks(tower)
+            if self.config.compile:
+                tower.compile(dynamic=True)
+
+    def _warm_start(self, dual: DualEncoder, train: Split, store: features.FeatureStore, batcher: Batcher) -> None:
         """Sets the projections' statistics, and starts them from canonical correlation analysis if so configured."""
         random = np.random.default_rng(self.config.seed)
         chosen = batcher.entries
@@ -261,7 +352,7 @@ class _Run:
             chosen = [chosen[i] for i in sorted(random.choice(len(chosen), WARM_START_ENTRIES, replace=False))]
         captions = encode_captions(dual, [entry.captions[0] for entry in chosen], self.dtype, projected=False)
         owner = [n for n, entry in enumerate(chosen) for _ in entry.rows]
-        pictures = train.features[[row for entry in chosen for row in entry.rows]]
+        pictures = store.read([train.rows[row].image_id for entry in chosen for row in entry.rows])
         dual.text_projection.fit(captions.to(self.device))
         dual.image_projection.fit(pictures.to(self.device))
         if self.config.projection_init == "random":
@@ -275,47 +366,35 @@ class _Run:
             dual.text_projection.weight.copy_(weights[0])
             dual.image_projection.weight.copy_(weights[1])
 
-    def _optimizer(self, dual: DualEncoder) -> torch.optim.Optimizer:
-        tower_lr = self.config.lr
-        assert tower_lr is not None, "settings are resolved"
-        embeddings = {
-            id(p)
-            for module in dual.modules()
-            if isinstance(module, nn.Embedding | embedding_rows.EmbeddingRows)
-            for p in module.parameters(recurse=False)
-        }
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for name, parameter in strategies.trained_parameters(dual).items():
-            lr = tower_lr if name.startswith("text.") else self.config.projection_lr
-            decayed = parameter.ndim > 1 and id(parameter) not in embeddings
-            groups.setdefault((lr, self.config.weight_decay if decayed else 0.0), []).append(parameter)
-        return torch.optim.AdamW(
-            [{"params": g, "lr": lr, "peak_lr": lr, "weight_decay": decay} for (lr, decay), g in groups.items()],
-            fused=True,
-        )
+    def _shown(self, dual: DualEncoder, train: Split, store: features.FeatureStore) -> Tensor | Pixels:
+        """What pictures are trained on as: features on the device, or what decodes them."""
+        if dual.vision is None:
+            return store.read(train.image_ids).to(self.device)
+        return Pixels(self.eyes, Pictures(train), pin=self.device.type == "cuda")
 
     def _train(
         self,
         dual: DualEncoder,
         batcher: Batcher,
-        splits: dict[str, _Split],
+        found: Corpus,
+        store: features.FeatureStore,
         begun_with: dict[str, str],
         state: dict[str, Any] | None,
         memory: PeakMemory,
     ) -> None:
         """All epochs, from a checkpoint if there is one."""
-        optimizer = self._optimizer(dual)
-        image_number = {i: n for n, i in enumerate(dict.fromkeys(row.image_id for row in splits["train"].rows))}
-        images = torch.tensor([image_number[row.image_id] for row in splits["train"].rows])
+        descent = optimizer(dual, self.config)
+        shown = self._shown(dual, found.train, store)
+        steps = Step(dual, self.config, found.train.image, shown, self.dtype, self.world)
         metrics = self.folder / record.METRICS
         first = 0
-        if state is None:
-            metrics.write_bytes(b"")
-        else:
-            learned.load_learned(dual, state["learned"])
-            optimizer.load_state_dict(state["optimizer"])
+        if state is not None:
+            descent.load_state_dict(state["optimizer"])
             first = state["step"]
             self.totals = _Totals(**state["totals"])
+        if self.world.first and state is None:
+            metrics.write_bytes(b"")
+        elif self.world.first and state is not None:
             # What was measured after the checkpoint is measured again.
             with metrics.open("r+b") as file:
                 file.truncate(state["metrics_bytes"])
@@ -335,7 +414,7 @@ class _Run:
                     "step": step,
                     "base": begun_with,
                     "learned": learned.learned(dual),
-                    "optimizer": optimizer.state_dict(),
+                    "optimizer": descent.state_dict(),
                     "totals": {name: getattr(self.totals, name) for name in _Totals.__slots__},
                     "metrics_bytes": metrics.stat().st_size,
                 },
@@ -343,58 +422,51 @@ class _Run:
             saved_at = time.perf_counter()
             save_cost = saved_at - begun
 
-        pairs = sum(len(entry.rows) for entry in batcher.entries) * self.config.epochs
-        label = f"Training {self.config.lang} {self.config.strategy}"
-        with bar(label, pairs, unit="pairs", show=self.progress) as running:
-            running.advance(self.totals.pairs)
+        label = f"Training {self.config.lang} {self.config.method}"
+        captions = batcher.captions * self.config.epochs
+        with bar(label, captions, unit="captions", show=self.progress) as running:
+            running.advance(self.totals.captions)
             for epoch in range(first // batcher.steps, self.config.epochs):
                 batches = batcher.epoch(epoch)
                 for place, batch in enumerate(batches):
                     if epoch * batcher.steps + place < step:
                         continue
-                    self._step(dual, optimizer, batch, splits["train"].features, images, step, total, running)
-                    step += 1
                     last = place == len(batches) - 1
+                    following = None if last else batches[place + 1]
+                    self._step(dual, descent, steps, batch, following, step, total, running)
+                    step += 1
+                    if not self.world.first:
+                        continue
                     if last:
-                        self._validate(dual, splits["validation"], epoch, step)
+                        self._validate(dual, found.validation, store, epoch, step)
                     # A checkpoint may take a twentieth of the time at most.
                     pause = max(self.checkpoint_every_s, 20 * save_cost)
                     if step < total and time.perf_counter() - saved_at >= pause:
                         keep()
-            if step == total:
+            if step == total and self.world.first:
                 keep()
+        if isinstance(shown, Pixels):
+            shown.close()
 
     def _step(
         self,
         dual: DualEncoder,
-        optimizer: torch.optim.Optimizer,
+        descent: torch.optim.Optimizer,
+        steps: Step,
         batch: Batch,
-        pictures: Tensor,
-        images: Tensor,
+        following: Batch | None,
         step: int,
         total: int,
         running: Bar,
     ) -> None:
-        """One batch: forward, backward, update, and a line of metrics."""
+        """One batch: gradient, update, and a line of metrics."""
         wall, cpu = time.perf_counter(), time.process_time()
         factor = schedule(step, total, self.config.warmup)
-        for group in optimizer.param_groups:
+        for group in descent.param_groups:
             group["lr"] = group["peak_lr"] * factor
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            captions = dual.encode_text(batch.tokens)
-        shown = dual.encode_image(pictures[batch.pictures].to(self.device))
-        right = positives(
-            torch.tensor(batch.owners),
-            torch.tensor(batch.concepts),
-            torch.tensor(batch.captions),
-            images[batch.pictures],
-        )
-        loss = info_nce(dual.logits(captions, shown), right.to(self.device))
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimizer.step()
+        value = steps.backward(batch, following)
+        descent.step()
         dual.clamp_temperature()
-        value = float(loss.detach())
         if not math.isfinite(value):
             raise UserError(f"The loss is {value} at step {step}. Lower --lr, or use --precision fp32.")
         self.totals.wall_s += time.perf_counter() - wall
@@ -412,47 +484,63 @@ class _Run:
                 "wall_s": round(self.totals.wall_s, 3),
             }
         )
-        running.advance(len(batch.owners), note=f"loss {value:.3f}")
+        running.advance(len(batch.tokens), note=f"loss {value:.3f}")
 
-    def _validate(self, dual: DualEncoder, split: _Split, epoch: int, step: int) -> None:
-        """Recall on the validation split: to be watched, never to choose by."""
-        asked = queries(split.rows)
-        if len(asked.captions) < 2:
+    def _validate(
+        self, dual: DualEncoder, splits: dict[str, Split], store: features.FeatureStore, epoch: int, step: int
+    ) -> None:
+        """Recall on the validation split, the mean over languages: to be watched, never to choose by."""
+        glances = []
+        for split in splits.values():
+            asked = queries(split.rows)
+            if len(asked.captions) > 1:
+                glances.append(glance(split.rows, asked, *self._embed(dual, split, store, asked)))
+        if not glances:
             return
-        figures = {"epoch": float(epoch + 1), "step": float(step)} | glance(
-            split.rows, asked, *self._embed(dual, split, asked)
-        )
+        means = {key: float(np.mean([each[key] for each in glances])) for key in glances[0]}
+        figures = {"epoch": float(epoch + 1), "step": float(step)} | means
         self.totals.validation.append(figures)
         self._log({"validation": figures})
 
-    def _embed(self, dual: DualEncoder, split: _Split, asked: Queries) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _embed(
+        self, dual: DualEncoder, split: Split, store: features.FeatureStore, asked: Queries
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Embeddings of a split's queries and pictures."""
         captions = encode_captions(dual, asked.captions, self.dtype).numpy()
+        if dual.vision is None:
+            shown = store.read(split.image_ids)
+        else:
+            pictures = Pictures(split)
+            encoded = (pictures[place] for place in range(len(pictures)))
+            shown = torch.cat(list(features.encode(self.eyes, encoded, self.device, self.dtype)))
         with torch.inference_mode():
-            return captions, dual.encode_image(split.features.to(self.device)).cpu().numpy()
+            return captions, dual.encode_image(shown.to(self.device)).cpu().numpy()[split.image.numpy()]
 
     def _log(self, line: dict[str, Any]) -> None:
-        with (self.folder / record.METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-
-def schedule(step: int, total: int, warmup: float) -> float:
-    """Learning rate as a share of its peak: linear warm-up, then a cosine down to `FINAL_LR`."""
-    rising = max(1, round(warmup * total))
-    if step < rising:
-        return (step + 1) / rising
-    place = (step - rising) / max(1, total - rising)
-    return FINAL_LR + (1 - FINAL_LR) * (1 + math.cos(math.pi * place)) / 2
+        if self.world.first:
+            with (self.folder / record.METRICS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
 
 
 def _about(name: str, tower: TextTower | VisionTower, module: nn.Module) -> Tower:
     return Tower(name=name, sha256=tower.digest(), parameters=sum(p.numel() for p in module.parameters()))
 
 
-def _trained(dual: DualEncoder, account: Account, rows: int | None) -> Trained:
+def _no_tokenizer(captions: Sequence[str]) -> list[list[int]]:
+    raise AssertionError("the text tower is not loaded yet")
+
+
+def _vocabulary(tower: Any) -> int:
+    return int(tower.encoder.config.vocab_size)
+
+
+def _trained(dual: DualEncoder, of_text: Account, of_vision: Account, rows: int | None) -> Trained:
     return Trained(
-        tower=account.trained,
-        tower_total=account.total,
+        text=of_text.trained,
+        text_total=of_text.total,
+        vision=of_vision.trained,
+        vision_total=of_vision.total,
         projections=dual.text_projection.weight.numel() + dual.image_projection.weight.numel(),
+        scalars=1 if dual.bias is None else 2,
         embedding_rows=rows,
     )

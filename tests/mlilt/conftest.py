@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import sentencepiece
+import timm
 import torch
 import transformers
+from safetensors.torch import save_file
 from tokenizers import BertWordPieceTokenizer
 
 from data_prep.pipeline import Prepared
@@ -76,6 +78,18 @@ def mbert_folder(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> 
     config = transformers.BertConfig(vocab_size=len(vocabulary), **SMALL)
     transformers.BertForPreTraining(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_eyes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Names of vision towers so small that they train in a test: timm's own test models with random weights."""
+    names = {}
+    for kind, architecture in (("vit", "test_vit"), ("cnn", "test_efficientnet")):
+        torch.manual_seed(2)
+        file = tmp_path_factory.mktemp("eyes") / f"{kind}.safetensors"
+        save_file(timm.create_model(architecture, num_classes=10).state_dict(), file)
+        names[kind] = f"{architecture}={file}"
+    return names
 
 
 @pytest.fixture(scope="session")

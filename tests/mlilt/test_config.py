@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
@@ -14,10 +15,20 @@ from data_prep.errors import UserError
 from mlilt import config as configs
 from mlilt.config import RunConfig
 
+CODE = st.from_regex(r"[^+\s]+", fullmatch=True)
+BLOCKS = st.lists(st.integers(-12, 11))
 SETTINGS = st.fixed_dictionaries(
-    {"lang": st.text(st.characters(exclude_categories=["Cs"]), min_size=1)},
+    {"lang": st.lists(CODE, min_size=1, unique=True).map("+".join)},
     optional={
         "text": st.sampled_from(["e5-small", "C:\\models\\own", 'a "quoted" folder', "größe/模型"]),
+        "strategy": st.sampled_from(["full", "lora:rank=16+bitfit", "lilt-da"]),
+        "vision_strategy": st.sampled_from([None, "frozen", "last-k:k=1"]),
+        "always_freeze": BLOCKS,
+        "vision_always_freeze": BLOCKS,
+        "vision_lr": st.one_of(st.none(), st.floats(1e-9, 10)),
+        "chunk_size": st.one_of(st.none(), st.integers(1, 4096)),
+        "bridge": st.sampled_from(["", "en"]),
+        "trim_vocab": st.booleans(),
         "epochs": st.integers(1, 1000),
         "lr": st.one_of(st.none(), st.floats(1e-9, 10)),
         "weight_decay": st.floats(0, 1),
@@ -64,7 +75,24 @@ def test_all_mistakes_are_named_at_once_each_with_its_key(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("epochs", 1.5), ("epochs", True), ("seed", -1), ("lr", 0), ("lr", float("nan")), ("device", "tpu"), ("lang", "")],
+    [
+        ("epochs", 1.5),
+        ("epochs", True),
+        ("seed", -1),
+        ("lr", 0),
+        ("lr", float("nan")),
+        ("device", "tpu"),
+        ("lang", ""),
+        ("lang", "sw+"),
+        ("lang", "sw yo"),
+        ("lang", "sw+sw"),
+        ("bridge", "fr"),
+        ("chunk_size", 0),
+        ("always_freeze", 3),
+        ("label_smoothing", 1.0),
+        ("language_temperature", 0.5),
+        ("vision_strategy", ""),
+    ],
 )
 def test_a_wrong_value_is_refused(key: str, value: object) -> None:
     with pytest.raises(UserError, match=rf"1 mistake\(s\) in the settings of the command line:\n  {key}: "):
@@ -80,11 +108,35 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
         configs.read(file)
 
 
-def test_default_names_tell_runs_apart_and_are_safe_as_folders() -> None:
-    assert RunConfig(lang="sw", strategy="lora", seed=3).name == "sw-lora-s3"
-    assert RunConfig(lang="sw", text="/own/model", vision="deit-base").name == "sw-layernorm-_own_model-deit-base-s0"
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"strategy": "lora", "seed": 3}, "sw-lora-s3"),
+        ({"text": "/own/model", "vision": "deit-base"}, "sw-layernorm-_own_model-deit-base-s0"),
+        ({"vision_strategy": "frozen"}, "sw-layernorm-s0"),
+        ({"vision_strategy": "bitfit"}, "sw-layernorm_bitfit-s0"),
+        ({"lang": "sw+yo", "strategy": "lora:rank=4+bitfit"}, "sw+yo-lora_rank_4+bitfit-s0"),
+        ({"objective": "siglip", "bridge": "en", "trim_vocab": True}, "sw-layernorm-siglip-bridge-en-trimmed-s0"),
+    ],
+)
+def test_default_names_tell_runs_apart_and_are_safe_as_folders(settings: dict[str, Any], name: str) -> None:
+    assert RunConfig(**{"lang": "sw", **settings}).name == name
+
+
+@pytest.mark.parametrize(
+    ("vision", "method"), [(None, "full"), ("frozen", "full"), ("full", "full/full"), ("last-k:k=1", "full/last-k:k=1")]
+)
+def test_the_method_names_the_vision_tower_only_if_it_trains(vision: str | None, method: str) -> None:
+    assert RunConfig(lang="sw", strategy="full", vision_strategy=vision).method == method
 
 
 def test_data_folder_is_by_language_unless_named() -> None:
-    assert RunConfig(lang="sw").data_folder == Path("data/sw")
-    assert RunConfig(lang="sw", data="/elsewhere").data_folder == Path("/elsewhere")
+    assert RunConfig(lang="sw").data_folder("sw") == Path("data/sw")
+    assert RunConfig(lang="sw", data="/elsewhere").data_folder("sw") == Path("/elsewhere")
+
+
+def test_of_several_languages_each_has_a_folder_in_what_is_named() -> None:
+    both = RunConfig(lang="sw+yo")
+    assert both.languages == ["sw", "yo"]
+    assert [both.data_folder(code) for code in both.languages] == [Path("data/sw"), Path("data/yo")]
+    assert RunConfig(lang="sw+yo", data="/sets").data_folder("yo") == Path("/sets/yo")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,17 +24,19 @@ DIRECTION = Direction(
     mrr=INTERVAL,
 )
 RECORD = RunRecord(
-    name="sw-lora-s0",
+    name="sw+yo-lora_bitfit-s0",
     finished="2026-01-02T03:04:05+00:00",
-    config=RunConfig(lang="sw", strategy="lora", lr=1e-3, data="C:\\sets"),
+    config=RunConfig(lang="sw+yo", strategy="lora", vision_strategy="bitfit", lr=1e-3, data="C:\\sets"),
     data_sha256="ab",
     data_pictures={"train": 5, "validation": 1, "test": 1},
     text=Tower(name="e5-small", sha256="cd", parameters=100),
     vision=Tower(name="efficientnet-lite0", sha256="ef", parameters=50),
-    trained=Trained(tower={"a": 6, "b": 4}, tower_total=100, projections=20),
+    vocabulary=9,
+    trained=Trained(text={"a": 6, "b": 4}, text_total=100, vision={"c": 5}, vision_total=50, projections=20, scalars=2),
     weights_sha256="01",
     device="cpu",
     precision="float32",
+    processes=2,
     machine={"cpu": "x", "cores": 2, "gpu": None},
     versions={"torch": "2"},
     costs=Costs(
@@ -41,8 +44,11 @@ RECORD = RunRecord(
         peak_rss_bytes=None, peak_cuda_bytes=None, saved_bytes=9,
     ),
     validation=[{"epoch": 1.0, "text_to_image_mrr": 1 / 7}],
-    results={"all": Retrieval(text_to_image=DIRECTION, image_to_text=DIRECTION)},
-    examples=[Found(query="mbwa", english="dog", concept="dog", images=["1", "2"], right=[True, False])],
+    results={code: {"all": Retrieval(text_to_image=DIRECTION, image_to_text=DIRECTION)} for code in ("sw", "yo")},
+    examples={
+        "sw": [Found(query="mbwa", english="dog", concept="dog", images=["1", "2"], right=[True, False])],
+        "yo": [],
+    },
 )  # fmt: skip
 
 
@@ -53,8 +59,8 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_shares_and_rates_follow_from_the_counts() -> None:
-    assert RECORD.trained.count == 10
-    assert RECORD.trained.share == pytest.approx((10 + 20 + 1) / (100 + 20 + 1))
+    assert RECORD.trained.count == 6 + 4 + 5
+    assert RECORD.trained.share == pytest.approx((15 + 20 + 2) / (100 + 50 + 20 + 2))
     assert RECORD.costs.pairs_per_s == 150
     assert RECORD.costs.captions_per_s == 50
 
@@ -74,7 +80,7 @@ def test_an_unfinished_run_says_how_to_go_on(tmp_path: Path) -> None:
     ("find", "replace", "said"),
     [
         ('"pairs":300', '"pairs":300,"mood":"good"', "costs.mood"),
-        ('"format":1', '"format":2', "format"),
+        ('"format":2', '"format":3', "format"),
         ('"name":', '"nom":', "name"),
         ("}", "", "JSON"),
     ],
@@ -86,4 +92,17 @@ def test_a_record_that_was_tampered_with_or_is_of_another_format_is_refused(
     assert find in plain
     (tmp_path / record.RECORD).write_text(plain.replace(find, replace, 1), encoding="utf-8")
     with pytest.raises(UserError, match=rf"record\.json is damaged, or of another version .*{said}"):
+        record.read(tmp_path)
+
+
+def test_a_record_of_the_first_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    plain = RECORD.model_dump(mode="json")
+    old = {key: value for key, value in plain.items() if key not in ("vocabulary", "processes")} | {
+        "format": 1,
+        "trained": {"tower": {"a": 6}, "tower_total": 100, "projections": 20, "temperature": 1},
+        "results": plain["results"]["sw"],
+        "examples": plain["examples"]["sw"],
+    }
+    (tmp_path / record.RECORD).write_text(json.dumps(old), encoding="utf-8")
+    with pytest.raises(UserError, match=r"of another version of mlilt \(format: .*\. Train the run again with --force"):
         record.read(tmp_path)

@@ -24,6 +24,10 @@ class Alias(BaseModel):
     licence: str = Field(min_length=1, description="SPDX identifier of the weights' licence")
     carried: str = Field(default="", description="module in towers/carried that has the weights without a hub")
     pooling: Literal["mean", "cls"] = Field(default="mean", description="text: how tokens become one vector")
+    architecture: dict[str, int | float | str] = Field(
+        default={},
+        description="text: what transformers builds it from, model_type and the settings that differ from its defaults",
+    )
     max_tokens: int = Field(default=64, ge=4, description="text: longer captions are cut")
 
 

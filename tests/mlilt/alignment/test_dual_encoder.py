@@ -76,3 +76,21 @@ def test_it_stays_in_eval_mode_when_switched_to_train() -> None:
 
     dual = DualEncoder(Tower(), 6, 3).train()
     assert not any(module.training for module in dual.modules())
+
+
+def test_a_bias_is_added_to_all_similarities_and_trains() -> None:
+    dual = DualEncoder(NoText(), image_width=5, dim=4, temperature=0.1, bias=-10.0)
+    text, image = nn.functional.normalize(torch.randn(3, 4)), dual.encode_image(torch.randn(7, 5))
+    torch.testing.assert_close(dual.logits(text, image), text @ image.T * 10 - 10)
+    assert dual.bias.requires_grad
+    assert "bias" in learned(dual)
+    assert "bias" not in learned(DualEncoder(NoText(), image_width=5, dim=4))
+
+
+def test_a_vision_tower_that_trains_is_part_of_it_and_turns_pixels_into_embeddings() -> None:
+    eyes = nn.Linear(8, 5)
+    dual = DualEncoder(NoText(), image_width=5, dim=4, vision=eyes)
+    pixels = torch.randn(3, 8)
+    torch.testing.assert_close(dual.encode_pixels(pixels), dual.encode_image(eyes(pixels)))
+    assert {"vision.weight", "vision.bias"} <= learned(dual).keys()
+    assert not dual.train().vision.training

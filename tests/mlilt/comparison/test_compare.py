@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -16,11 +18,20 @@ from data_prep.errors import UserError
 from data_prep.pipeline import Prepared
 from mlilt import record
 from mlilt.comparison import Comparison, grid, words
+from mlilt.training import corpus
 
 
-def ranks(run: Path, direction: str) -> list[int]:
+def ranks(run: Path, direction: str, language: str = "sw") -> list[int]:
     lines = map(json.loads, (run / record.QUERIES).read_text(encoding="utf-8").splitlines())
-    return [line["ranks"]["all"] for line in lines if line["direction"] == direction]
+    return [li["ranks"]["all"] for li in lines if (li["direction"], li["language"]) == (direction, language)]
+
+
+def change(run: Path, **settings: object) -> None:
+    """Changes settings in a run's record."""
+    path = run / record.RECORD
+    about = json.loads(path.read_text(encoding="utf-8"))
+    about["config"] |= settings
+    path.write_text(json.dumps(about), encoding="utf-8")
 
 
 def test_trains_what_is_asked_for_and_groups_it(compared: tuple[Comparison, Path, Path]) -> None:
@@ -68,8 +79,11 @@ def test_files_agree(compared: tuple[Comparison, Path, Path]) -> None:
         value = own.figures["text_to_image"]["recall_at_10"].value
         assert row["figures"]["text_to_image"]["recall_at_10"]["value"] == value
         assert float(line["text_to_image_recall_at_10"]) == value
-        assert line["strategy"] == own.strategy
-        shown = next(text for text in markdown.splitlines() if text.startswith(f"| {own.strategy} | "))
+        assert (line["strategy"], line["vision_strategy"], line["vision_lr"]) == (own.strategy, "frozen", "")
+        assert int(line["trained_text"]) == row["trained_text"] == own.trained
+        assert int(line["trained_vision"]) == row["trained_vision"] == 0
+        label = words.label(comparison.groups[0], own)
+        shown = next(text for text in markdown.splitlines() if text.startswith(f"| {label} | "))
         assert shown == "| " + " | ".join(words.cells(comparison.groups[0], own)) + " |"
         assert f"{100 * value:.1f} [" in shown
 
@@ -87,13 +101,37 @@ def test_second_time_nothing_is_trained(
     assert [row.strategy for row in again.groups[0].rows] == ["layernorm", "full"]
 
 
+def test_joint_runs_are_reported_in_each_language(joint: tuple[Comparison, Path, Path], two_languages: Path) -> None:
+    comparison, runs, out = joint
+    assert not comparison.failures
+    assert [p.name for p in runs.iterdir()] == ["sw+yo-bitfit_layernorm-s0"]
+    assert [group.language for group in comparison.groups] == ["sw", "yo"]
+    page = (out / "index.html").read_text(encoding="utf-8")
+    for group, name in zip(comparison.groups, ("Swahili", "Yoruba"), strict=True):
+        [row] = group.rows
+        assert (row.strategy, row.vision_strategy) == ("bitfit", "layernorm")
+        assert row.trained_vision > 0
+        found = ranks(group.runs[0].folder, "text_to_image", group.language)
+        assert row.figures["text_to_image"]["mrr"].value == pytest.approx(sum(1 / r for r in found) / len(found))
+        for example in group.runs[0].record.examples[group.language]:
+            assert f'lang="{group.language}">{html.escape(example.query, quote=False)}<' in page
+        assert f"<h2>{name}, trained together with " in page
+
+
+@pytest.mark.parametrize(
+    ("lang", "found"),
+    [((), ["sw", "yo"]), ("yo", ["yo"]), (("sw", "yo"), ["sw", "yo"]), ("sw+yo", ["sw", "yo"])],
+)
+def test_a_language_picks_its_groups(
+    joint: tuple[Comparison, Path, Path], tmp_path: Path, lang: str | tuple[str, ...], found: list[str]
+) -> None:
+    assert [group.language for group in mlilt.compare(lang, runs=joint[1], out=tmp_path).groups] == found
+
+
 def test_runs_of_other_settings_are_not_compared(compared: tuple[Comparison, Path, Path], tmp_path: Path) -> None:
     _, runs, _ = compared
     shutil.copytree(runs, tmp_path / "runs")
-    path = tmp_path / "runs" / "sw-full-s1" / record.RECORD
-    about = json.loads(path.read_text(encoding="utf-8"))
-    about["config"]["epochs"] = 7
-    path.write_text(json.dumps(about), encoding="utf-8")
+    change(tmp_path / "runs" / "sw-full-s1", epochs=7)
     groups = mlilt.compare(runs=tmp_path / "runs", out=tmp_path / "out").groups
     found = {(g.setting["epochs"], row.strategy, tuple(row.seeds)) for g in groups for row in g.rows}
     assert found == {(1, "layernorm", (0, 1)), (1, "full", (0,)), (7, "full", (1,))}
@@ -114,10 +152,7 @@ def test_a_run_that_repeats_another_is_left_out_and_said_to_be(
 def test_another_learning_rate_is_another_row(compared: tuple[Comparison, Path, Path], tmp_path: Path) -> None:
     _, runs, _ = compared
     shutil.copytree(runs, tmp_path / "runs")
-    path = tmp_path / "runs" / "sw-layernorm-s1" / record.RECORD
-    about = json.loads(path.read_text(encoding="utf-8"))
-    about["config"]["lr"] = 1e-5
-    path.write_text(json.dumps(about), encoding="utf-8")
+    change(tmp_path / "runs" / "sw-layernorm-s1", lr=1e-5)
     [group] = mlilt.compare(runs=tmp_path / "runs", out=tmp_path / "out").groups
     assert {(row.strategy, row.lr, tuple(row.seeds)) for row in group.rows} == {
         ("layernorm", 1e-5, (1,)),
@@ -136,6 +171,39 @@ def test_full_runs_that_are_there_are_what_another_strategy_is_held_against(
     ).groups
     assert [row.strategy for row in group.rows] == ["layernorm", "full"]
     assert group.rows[0].difference is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "added"),
+    [
+        # LiT for a frozen vision tower, CLIP for one that trains; the other where the fitting one is not there.
+        (["layernorm"], ["lit", "clip"], {("full", "frozen")}),
+        (["layernorm/layernorm"], ["lit", "clip"], {("full", "full")}),
+        (["layernorm", "layernorm/layernorm"], ["lit", "clip"], {("full", "frozen"), ("full", "full")}),
+        (["layernorm/layernorm"], ["lit"], {("full", "frozen")}),
+        (["layernorm"], ["clip"], {("full", "full")}),
+        # Where full-model training was asked for, it is what was asked for.
+        (["layernorm", "clip"], ["lit", "clip"], set()),
+    ],
+)
+def test_of_the_full_runs_that_are_there_the_fitting_ones_are_added(
+    write_run: Callable[..., Path],
+    small_sw: Prepared,
+    tmp_path: Path,
+    asked: list[str],
+    there: list[str],
+    added: set[tuple[str, str]],
+) -> None:
+    data = str(small_sw.folder)
+    wanted = {}
+    for name in dict.fromkeys([*asked, *there]):
+        [config] = grid.expand(["sw"], [name], 1, {"data": data})
+        wanted[name] = config.strategy, config.vision_strategy
+        # All is there, so that nothing is trained.
+        write_run({"sw": [1, 20]}, data_sha256=corpus.digest(config), **config.outcome())
+    [group] = mlilt.compare("sw", asked, 1, tmp_path / "runs", tmp_path / "out", progress=False, data=data).groups
+    rows = {(row.strategy, row.vision_strategy) for row in group.rows}
+    assert rows == {wanted[name] for name in asked} | added
 
 
 def test_data_prepared_anew_gets_runs_of_its_own(compared: tuple[Comparison, Path, Path]) -> None:
@@ -157,6 +225,19 @@ def test_a_damaged_run_is_named_and_the_rest_compared(compared: tuple[Comparison
     assert "Train the run again" in failure.reason
     assert [row.seeds for row in comparison.groups[0].rows] == [[0, 1], [0]]
     assert "sw-full-s1" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_run_of_an_older_format_is_named_with_what_to_do(
+    compared: tuple[Comparison, Path, Path], tmp_path: Path
+) -> None:
+    _, runs, _ = compared
+    shutil.copytree(runs, tmp_path / "runs")
+    path = tmp_path / "runs" / "sw-full-s0" / record.RECORD
+    path.write_text(path.read_text(encoding="utf-8").replace('"format": 2', '"format": 1', 1), encoding="utf-8")
+    [failure] = mlilt.compare(runs=tmp_path / "runs", out=tmp_path / "out").failures
+    assert failure.run == "sw-full-s0"
+    assert "of another version of mlilt (format: " in failure.reason
+    assert "--force" in failure.reason
 
 
 def test_without_full_training_the_report_says_so(compared: tuple[Comparison, Path, Path], tmp_path: Path) -> None:
@@ -194,6 +275,8 @@ def test_a_killed_training_process_is_reported_and_the_rest_goes_on(small_sw: Pr
     ("arguments", "words"),
     [
         ({"lang": "sw", "strategy": ["layernrm"]}, "Did you mean layernorm?"),
+        ({"lang": "sw", "strategy": ["layernorm/layernrm"]}, "Did you mean layernorm?"),
+        ({"lang": "yoo+sw", "strategy": ["full"]}, "Did you mean yo?"),
         ({"lang": "sww", "strategy": ["full"]}, "Did you mean sw?"),
         ({"lang": "yo", "strategy": ["full"]}, "mlilt prep --lang yo"),
         ({"strategy": ["full"]}, "--lang sw"),

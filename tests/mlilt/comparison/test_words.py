@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mlilt.comparison import Comparison, words
+from mlilt.comparison import Comparison, results, words
+from mlilt.comparison.results import Group
+
+RANKS = {"sw": [1, 3, 7, 20]}
+Write = Callable[..., Path]
+
+
+def grouped(*folders: Path) -> list[Group]:
+    return results.group([run for folder in folders for run in results.read_run(folder)])
 
 
 @pytest.mark.parametrize(
@@ -32,7 +43,7 @@ def test_durations(seconds: float, said: str) -> None:
 
 def test_the_method_states_pool_and_chance(compared: tuple[Comparison, Path, Path]) -> None:
     [group] = compared[0].groups
-    text = group.runs[0].record.results["all"].text_to_image
+    text = group.runs[0].results["all"].text_to_image
     said = words.method(group)
     assert f"recall@10 of {100 * text.chance_recall_at_10:.1f} %." in said
     assert f"{text.queries} captions, each asked among {text.pool} pictures" in said
@@ -40,16 +51,117 @@ def test_the_method_states_pool_and_chance(compared: tuple[Comparison, Path, Pat
         assert f"{row.lr:g}" in words.cells(group, row)
 
 
-def test_groups_of_one_title_say_in_what_they_differ(compared: tuple[Comparison, Path, Path]) -> None:
-    [group] = compared[0].groups
-    assert words.titles([group]) == [group.title.replace("sw", "Swahili", 1)]
-    other = group.__class__(
-        group.language,
-        {**group.setting, "batch_size": 64},
-        group.data_sha256,
-        group.machine,
-        group.runs,
-        group.rows,
-        [],
+def test_groups_of_one_title_say_in_what_they_differ(write_run: Write) -> None:
+    [alone] = grouped(write_run(RANKS))
+    assert words.titles([alone]) == ["Swahili: e5-small + efficientnet-lite0, 10 epochs, float32"]
+    other = grouped(write_run(RANKS, name="other", batch_size=64))
+    said = [title.rpartition("; ")[2] for title in words.titles([alone, *other])]
+    assert said == ["batch_size 128", "batch_size 64"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"objective": "siglip"}, "siglip"),
+        ({"label_smoothing": 0.1}, "label smoothing 0.1"),
+        ({"temperature": 0.1}, "temperature from 0.1"),
+        ({"bridge": "en", "bridge_weight": 1.0}, "bridge en, bridge weight 1"),
+        ({"trim_vocab": True}, "trimmed vocabulary"),
+        ({"language_temperature": 3.0}, "language temperature 3"),
+    ],
+)
+def test_titles_say_what_is_not_the_default(write_run: Write, settings: dict[str, Any], said: str) -> None:
+    assert words.title(*grouped(write_run(RANKS, **settings))).partition("float32")[2] == f", {said}"
+
+
+def test_titles_say_what_was_trained_on_together(write_run: Write) -> None:
+    titles = words.titles(grouped(write_run({"sw": [1], "yo": [2], "en": [3]})))
+    assert [title.partition(":")[0] for title in titles] == [
+        "English, trained together with Swahili, Yoruba",
+        "Swahili, trained together with Yoruba, English",
+        "Yoruba, trained together with Swahili, English",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "label"),
+    [
+        ({"strategy": "layernorm"}, "layernorm"),
+        ({"strategy": "full"}, "full (lit)"),
+        ({"strategy": "frozen"}, "frozen (projections)"),
+        ({"strategy": "full", "vision_strategy": "full"}, "full/full (clip)"),
+        ({"strategy": "layernorm", "vision_strategy": "layernorm"}, "layernorm/layernorm (lilt-minus-adapters)"),
+        ({"strategy": "layernorm", "vision_strategy": "bitfit"}, "layernorm/bitfit"),
+        # With blocks left out it is no longer what the preset says.
+        ({"strategy": "full", "always_freeze": [0, -1]}, "full, text blocks 0 -1 frozen"),
+        (
+            {"strategy": "full", "vision_strategy": "full", "vision_always_freeze": [0]},
+            "full/full, vision blocks 0 frozen",
+        ),
+    ],
+)
+def test_a_label_names_both_towers_and_the_preset(write_run: Write, settings: dict[str, Any], label: str) -> None:
+    [group] = grouped(write_run(RANKS, **settings))
+    assert words.label(group, group.rows[0]) == label
+
+
+def test_labels_show_learning_rates_where_they_tell_rows_apart(write_run: Write) -> None:
+    both = {"strategy": "full", "vision_strategy": "full"}
+    [group] = grouped(
+        write_run(RANKS, strategy="layernorm", lr=1e-3),
+        write_run(RANKS, strategy="bitfit", lr=1e-3),
+        write_run(RANKS, name="other", strategy="bitfit", lr=1e-4),
+        write_run(RANKS, **both, lr=1e-4, vision_lr=1e-4),
+        write_run(RANKS, name="third", **both, lr=1e-4, vision_lr=1e-5),
     )
-    assert [title.rpartition("; ")[2] for title in words.titles([group, other])] == ["batch_size 128", "batch_size 64"]
+    assert {words.label(group, row) for row in group.rows} == {
+        "layernorm",
+        "bitfit (lr 0.001)",
+        "bitfit (lr 0.0001)",
+        "full/full (clip, lr 0.0001/0.0001)",
+        "full/full (clip, lr 0.0001/1e-05)",
+    }
+
+
+LIT = ({"strategy": "full"},)
+CLIP = ({"strategy": "full", "vision_strategy": "full", "vision_lr": 1e-4},)
+
+
+@pytest.mark.parametrize(
+    ("there", "against"),
+    [
+        ((), "No full-model run is among these, .*`mlilt train --lang sw --strategy full`"),
+        (LIT, r"is to full-model training: to full \(lit\), which trains the text tower alone\."),
+        (CLIP, r"is to full-model training: to full/full \(clip\), which trains both towers\."),
+        (
+            LIT + CLIP,
+            r"for rows whose vision tower is frozen to full \(lit\), .*; "
+            r"for rows whose vision tower trains to full/full \(clip\), ",
+        ),
+    ],
+)
+def test_the_report_says_what_rows_are_held_against(
+    write_run: Write, there: tuple[dict[str, Any], ...], against: str
+) -> None:
+    vision = {"strategy": "layernorm", "vision_strategy": "layernorm", "vision_lr": 1e-3}
+    [group] = grouped(*(write_run(RANKS, **settings) for settings in ({}, vision, *there)))
+    said = " ".join([*words.findings(group), words.method(group)])
+    assert re.search(against, said)
+    trained = [words.label(group, row) for row in group.rows if row.vision_lr]
+    assert f"the vision tower trains in {', '.join(trained)} and is frozen in all other rows." in said
+    for label, full in (("layernorm", "full (lit)"), (trained[0], "full/full (clip)")):
+        if len(there) == 2:
+            assert re.search(rf"{re.escape(label)} trains .* of full-model training, {re.escape(full)} \(", said)
+
+
+def test_the_method_says_where_the_vision_tower_is_frozen_and_how_many_processes_trained(write_run: Write) -> None:
+    [group] = grouped(write_run(RANKS), write_run(RANKS, seed=1, processes=4))
+    said = words.method(group)
+    assert "the vision tower is frozen in all rows." in said
+    assert "In several processes trained: layernorm in 1 or 4; time and memory are those of the first." in said
+    assert "processes" not in words.method(*grouped(write_run(RANKS, seed=2)))
+
+
+def test_without_full_training_of_rows_whose_vision_tower_trains_clip_is_what_to_train(write_run: Write) -> None:
+    groups = grouped(write_run({"sw": [1], "yo": [1]}, vision_strategy="bitfit", vision_lr=1e-3))
+    assert ["`mlilt train --lang sw --lang yo --strategy clip`" in words.findings(g)[0] for g in groups] == [True] * 2

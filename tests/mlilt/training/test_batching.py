@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 import torch
 
-from mlilt.alignment.objectives import positives
+from mlilt.alignment.pairs import Pairs
 from mlilt.data import Entry, Row, entries
 from mlilt.towers import text
 from mlilt.towers.text import TextTower
@@ -55,7 +56,8 @@ def test_each_caption_is_one_of_its_pictures_entry(batcher: Batcher, train_rows:
 def rights(batch: Batch, rows: list[Row]) -> torch.Tensor:
     numbers = {row.image_id: n for n, row in enumerate(rows)}
     images = torch.tensor([numbers[rows[picture].image_id] for picture in batch.pictures])
-    return positives(torch.tensor(batch.owners), torch.tensor(batch.concepts), torch.tensor(batch.captions), images)
+    of = torch.tensor(batch.owners), images, torch.tensor(batch.concepts), torch.tensor(batch.captions)
+    return Pairs(*of).positive()
 
 
 def test_nothing_of_one_concept_and_no_equal_words_or_pictures_are_ever_negatives(
@@ -119,3 +121,80 @@ def test_reachable_tokens_cover_all_that_any_epoch_holds(
     assert seen <= set(reachable)
     # They are those of the data, not simply all there are.
     assert len(reachable) < len(tokenizer)
+
+
+def joint(sizes: dict[str, int]) -> list[Entry]:
+    """Entries of several languages, with two pictures each."""
+    places = iter(range(10**6))
+    return [
+        Entry((f"{lang} {n}",), (), f"concept {n}", (next(places), next(places)), (f"en {n}",), lang)
+        for lang, size in sizes.items()
+        for n in range(size)
+    ]
+
+
+def letters(captions: Sequence[str]) -> list[list[int]]:
+    return [[ord(letter) for letter in caption] for caption in captions]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0, 100.0])
+def test_languages_are_sampled_by_the_root_of_their_sizes(temperature: float) -> None:
+    sizes = {"sw": 300, "yo": 60, "qu": 3}
+    batcher = Batcher(joint(sizes), letters, 32, 2, 0.0, 0, temperature=temperature)
+    weights = {lang: size ** (1 / temperature) for lang, size in sizes.items()}
+    total = sum(weights.values())
+    expected = {lang: 363 * weight / total for lang, weight in weights.items()}
+    assert sum(batcher.quotas.values()) == batcher.captions == 363
+    for lang, quota in batcher.quotas.items():
+        assert abs(quota - expected[lang]) <= 1
+    for epoch in (0, 1):
+        batches = batcher.epoch(epoch)
+        assert len(batches) == batcher.steps == 12
+        said = ["".join(map(chr, tokens)) for batch in batches for tokens in batch.tokens]
+        assert Counter(caption.split()[0] for caption in said) == batcher.quotas
+        # A small language comes round again only when all of it has been seen.
+        for lang, size in sizes.items():
+            times = Counter(caption for caption in said if caption.startswith(lang))
+            passes = batcher.quotas[lang] / size
+            assert set(times.values()) <= {int(passes), int(passes) + 1} | ({1} if passes < 1 else set())
+
+
+def test_a_bridge_gives_each_caption_an_english_one_and_makes_its_tokens_reachable() -> None:
+    entries = [*joint({"sw": 5}), Entry(("alone",), (), "none", (99,), (), "sw")]
+    batcher = Batcher(entries, letters, 4, 2, 0.0, 0, bridge=True)
+    for batch in batcher.epoch(0):
+        for tokens, english in zip(batch.tokens, batch.translations, strict=True):
+            own = "".join(map(chr, tokens))
+            assert "".join(map(chr, english)) == ("alone" if own == "alone" else own.replace("sw", "en"))
+    reachable = set(batcher.reachable_tokens())
+    assert ord("e") in reachable - set(
+        dataclasses.replace(batcher, entries=joint({"sw": 5}), bridge=False).reachable_tokens()
+    )
+    assert all(batch.translations == [] for batch in dataclasses.replace(batcher, bridge=False).epoch(0))
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 7])
+def test_a_batch_is_dealt_like_cards_and_stays_the_same_batch(
+    processes: int, batcher: Batcher, train_rows: list[Row]
+) -> None:
+    for batch in batcher.epoch(0):
+        dealt = batch.dealt(processes)
+        captions, pictures = dealt.shares(processes)
+        assert len(captions) == len(pictures) == processes
+        assert (sum(captions), sum(pictures)) == (len(batch.tokens), len(batch.pictures))
+        assert max(captions) - min(captions) <= 1
+
+        def facts(made: Batch) -> list[tuple[object, ...]]:
+            return sorted(
+                (made.captions[owner], made.concepts[owner], tuple(made.tokens[owner]), picture)
+                for owner, picture in zip(made.owners, made.pictures, strict=True)
+            )
+
+        assert facts(dealt) == facts(batch)
+        start = picture = 0
+        for own, shown in zip(captions, pictures, strict=True):
+            owners = dealt.owners[picture : picture + shown]
+            # Each process has the pictures of its captions, all of them.
+            assert set(owners) == set(range(start, start + own))
+            start, picture = start + own, picture + shown
+    assert batcher.epoch(0)[0].dealt(1) == batcher.epoch(0)[0]

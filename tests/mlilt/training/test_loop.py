@@ -34,6 +34,7 @@ from mlilt.towers.vision import VisionTower
 from mlilt.towers.weights import digest
 from mlilt.training import features, loop
 from mlilt.training.evaluate import evaluate, queries
+from mlilt.training.optimizer import schedule
 
 Settings = Callable[..., RunConfig]
 
@@ -59,7 +60,7 @@ def test_the_weights_are_the_trained_parameters_and_the_projections_statistics_a
     done = record.read(real)
     kept, about = read_weights(real / record.WEIGHTS)
     tower = {name.removeprefix("text.encoder."): t.numel() for name, t in kept.items() if name.startswith("text.")}
-    assert {name.removeprefix("text.encoder."): n for name, n in tower.items()} == done.trained.tower
+    assert {name.removeprefix("text.encoder."): n for name, n in tower.items()} == done.trained.text
     # 25 norms of width 384, weight and bias each.
     assert done.trained.count == 25 * 2 * 384
     others = {name for name in kept if not name.startswith("text.")}
@@ -82,7 +83,11 @@ def test_the_record_says_what_was_trained_on_what_with_which_versions(
     assert done.data_pictures == small_sw.pictures
     assert done.config == configs.read(real / record.CONFIG)
     assert done.vision.sha256 == digest(eyes.model)
-    assert done.text.parameters == done.trained.tower_total == pytest.approx(118e6, rel=0.01)
+    assert done.text.parameters == done.trained.text_total == pytest.approx(118e6, rel=0.01)
+    assert done.vision.parameters == done.trained.vision_total == pytest.approx(3.4e6, rel=0.02)
+    assert done.trained.vision == {}
+    assert done.vocabulary == 250_037
+    assert done.processes == 1
     assert done.versions["torch"] == importlib.metadata.version("torch")
     assert done.costs.pairs == 2 * small_sw.pictures["train"]
     assert done.costs.captions < done.costs.pairs
@@ -102,7 +107,7 @@ def test_metrics_come_as_a_line_a_step_and_one_an_epoch(real: Path) -> None:
     assert steps[-1]["pairs"] == done.costs.pairs
     for line in steps:
         assert math.isfinite(line["loss"])
-        assert line["lr_factor"] == pytest.approx(loop.schedule(line["step"], len(steps), 0.1), abs=1e-6)
+        assert line["lr_factor"] == pytest.approx(schedule(line["step"], len(steps), 0.1), abs=1e-6)
         assert 0.001 <= line["temperature"] <= 0.5
 
 
@@ -133,7 +138,7 @@ def test_what_was_trained_on_is_found_again(real: Path, small_sw: Prepared, eyes
 
 def test_every_query_has_its_rank_on_record(real: Path, small_sw: Prepared) -> None:
     lines = [json.loads(line) for line in (real / record.QUERIES).read_text(encoding="utf-8").splitlines()]
-    done = record.read(real).results["all"]
+    done = record.read(real).results["sw"]["all"]
     for direction in ("text_to_image", "image_to_text"):
         places = [line["ranks"]["all"] for line in lines if line["direction"] == direction]
         figures = getattr(done, direction)
@@ -168,8 +173,8 @@ def test_a_run_repeats_bit_for_bit_from_the_settings_it_wrote_and_its_figures_fr
     with torch.inference_mode():
         shown = model.dual.encode_image(store.read([row.image_id for row in rows])).numpy()
     evaluation = evaluate(rows, asked, model.encode_text(asked.captions), shown)
-    assert evaluation.results == first.results
-    assert evaluation.examples == first.examples
+    assert {"sw": evaluation.results} == first.results
+    assert {"sw": evaluation.examples} == first.examples
 
 
 def test_another_seed_gives_other_weights(settings: Settings, tiny: dict[str, str], tmp_path: Path) -> None:
@@ -194,7 +199,7 @@ def test_full_training_moves_the_rows_alone_that_the_data_reach(
     assert len(rows) == len(ids) <= done.trained.embedding_rows < len(base.tokenizer)
     # What is reachable need not have come up within two epochs; what has did move, and most has.
     assert (rows != start).any(1).float().mean() > 0.5
-    assert done.trained.count == done.trained.tower_total == done.text.parameters
+    assert done.trained.count == done.trained.text_total == done.text.parameters
 
 
 RESUMABLE = [(tower, name) for tower, name in zip(["mbert", "xlm-r"] * 20, strategies.names(), strict=False)]
@@ -403,41 +408,169 @@ def test_a_loss_that_is_not_a_number_stops_the_run_with_advice(
         )
 
 
-@pytest.mark.parametrize(("total", "warmup"), [(100, 0.1), (7, 0.5), (1, 0.1), (10, 0.0)])
-def test_learning_rates_rise_linearly_and_fall_by_a_cosine(total: int, warmup: float) -> None:
-    rising = max(1, round(warmup * total))
-    found = [loop.schedule(step, total, warmup) for step in range(total)]
-    assert found[:rising] == pytest.approx([(s + 1) / rising for s in range(min(rising, total))])
-    for step in range(rising, total):
-        angle = math.pi * (step - rising) / (total - rising)
-        assert found[step] == pytest.approx(0.01 + 0.99 * (0.5 + 0.5 * math.cos(angle)))
-
-
-def test_matrices_decay_and_embeddings_norms_biases_and_temperature_do_not(
-    settings: Settings, tiny: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[tuple[dict[str, Any], float]] = []
-    make = loop._Run._optimizer
-
-    def spy(self: Any, dual: Any) -> Any:
-        optimizer = make(self, dual)
-        names = {id(p): n for n, p in dual.named_parameters()}
-        seen.extend(
-            ({names[id(p)]: g["weight_decay"] for p in g["params"]}, g["peak_lr"]) for g in optimizer.param_groups
-        )
-        return optimizer
-
-    monkeypatch.setattr(loop._Run, "_optimizer", spy)
-    config = settings(text=tiny["mbert"], strategy="full", epochs=1, lr=1e-4, projection_lr=2e-3, weight_decay=0.03)
-    loop.train(config, out=tmp_path / "run", progress=False)
-    decays = {name: decay for group, _ in seen for name, decay in group.items()}
-    for name, decay in decays.items():
-        plain = name.endswith("bias") or "Norm" in name or "embeddings" in name or name == "log_scale"
-        assert decay == (0.0 if plain else 0.03), name
-    for group, rate in seen:
-        assert {name.startswith("text.") for name in group} == {rate == 1e-4}
-        assert rate in (1e-4, 2e-3)
-
-
 def test_the_vision_tower_is_as_it_was(real: Path) -> None:
     assert digest(vision.load(progress=False).model) == record.read(real).vision.sha256
+
+
+BOTH = [("full", "full"), ("layernorm", "layernorm"), ("lora", "adapter-deep"), ("frozen", "bitfit")]
+
+
+@pytest.mark.parametrize(("kind", "strategies"), zip(["vit", "cnn", "cnn", "vit"], BOTH, strict=True))
+def test_both_towers_train_and_their_run_repeats_resumes_and_loads(
+    kind: str,
+    strategies: tuple[str, str],
+    settings: Settings,
+    tiny: dict[str, str],
+    tiny_eyes: dict[str, str],
+    small_sw: Prepared,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text_strategy, vision_strategy = strategies
+    config = settings(
+        text=tiny["mbert"],
+        vision=tiny_eyes[kind],
+        strategy=text_strategy,
+        vision_strategy=vision_strategy,
+        batch_size=32,
+        chunk_size=20,
+    )
+    first = loop.train(config, out=tmp_path / "first", progress=False)
+    assert sum(first.trained.vision.values()) > 0
+    assert first.trained.count == sum(first.trained.text.values()) + sum(first.trained.vision.values())
+    kept = load_file(tmp_path / "first" / record.WEIGHTS)
+    moved = {name.removeprefix("vision.model.") for name in kept if name.startswith("vision.")}
+    assert moved == set(first.trained.vision)
+    start = vision.load(tiny_eyes[kind]).model.state_dict()
+    changed = [name for name in moved & set(start) if not torch.equal(kept[f"vision.model.{name}"], start[name])]
+    assert len(changed) == len(moved & set(start))
+    # Stopped after a step and gone on with: the same bytes.
+    save = loop.checkpoint.save
+
+    def save_and_stop(*args: Any) -> None:
+        save(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.checkpoint, "save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(config, out=tmp_path / "second", progress=False, checkpoint_every_s=0)
+    second = loop.train(config, out=tmp_path / "second", resume=True, progress=False)
+    assert weights(tmp_path / "first") == weights(tmp_path / "second")
+    assert first.results == second.results
+    # Loaded from base weights and what the run kept, it finds what the record says.
+    model = mlilt.load(tmp_path / "first")
+    rows = data.read_rows(small_sw.folder, "test")
+    asked = queries(rows)
+    shown = model.encode_image([picture for _, picture in data.read_pictures(small_sw.folder, "test")])
+    again = evaluate(rows, asked, model.encode_text(asked.captions), shown).results["all"]
+    recorded = first.results["sw"]["all"]
+    assert again.text_to_image.mrr.value == pytest.approx(recorded.text_to_image.mrr.value, abs=0.01)
+    assert again.image_to_text.mrr.value == pytest.approx(recorded.image_to_text.mrr.value, abs=0.01)
+
+
+def test_a_preset_names_both_towers_strategies(
+    settings: Settings, tiny: dict[str, str], tiny_eyes: dict[str, str], workplace: Path
+) -> None:
+    config = settings(text=tiny["mbert"], vision=tiny_eyes["vit"], strategy="lilt-minus-adapters", epochs=1)
+    done = loop.train(config, progress=False)
+    assert (done.config.strategy, done.config.vision_strategy) == ("layernorm", "layernorm")
+    assert done.name.startswith("sw-layernorm_layernorm-")
+    assert all("norm" in name.lower() for name in (*done.trained.text, *done.trained.vision))
+    with pytest.raises(UserError, match=r"lilt-minus-adapters is a preset: it sets the vision tower's strategy to"):
+        loop.train(settings(strategy="lilt-minus-adapters", vision_strategy="full"), progress=False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"chunk_size": 5}, {"activation_checkpointing": True}, {"chunk_size": 11, "activation_checkpointing": True}],
+)
+def test_chunks_and_checkpointed_activations_change_memory_and_not_the_weights(
+    changes: dict[str, Any],
+    settings: Settings,
+    tiny: dict[str, str],
+    tiny_eyes: dict[str, str],
+    tmp_path: Path,
+    same_weights: Callable[[Path, Path, float], None],
+) -> None:
+    base = {"text": tiny["xlm-r"], "vision": tiny_eyes["vit"], "strategy": "full", "vision_strategy": "full"}
+    for name, more in (("plain", {"chunk_size": 100}), ("changed", {"chunk_size": 100, **changes})):
+        loop.train(settings(**base, batch_size=32, epochs=1, **more), out=tmp_path / name, progress=False)
+    same_weights(tmp_path / "plain", tmp_path / "changed", 1e-5)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_compiled_towers_train_the_same_weights(
+    settings: Settings, tiny: dict[str, str], tmp_path: Path, same_weights: Callable[[Path, Path, float], None]
+) -> None:
+    for name, compiled in (("plain", False), ("compiled", True)):
+        config = settings(text=tiny["mbert"], epochs=1, batch_size=64, compile=compiled)
+        loop.train(config, out=tmp_path / name, progress=False)
+    same_weights(tmp_path / "plain", tmp_path / "compiled", 1e-4)
+
+
+def test_siglip_learns_its_bias_and_the_loss_falls(settings: Settings, tiny: dict[str, str], tmp_path: Path) -> None:
+    config = settings(text=tiny["mbert"], objective="siglip", strategy="full", projection_init="random", epochs=4)
+    done = loop.train(config, out=tmp_path / "run", progress=False)
+    assert done.trained.scalars == 2
+    kept = load_file(tmp_path / "run" / record.WEIGHTS)
+    assert float(kept["bias"]) != -10
+    losses = [line["loss"] for line in metrics(tmp_path / "run") if "loss" in line]
+    assert np.mean(losses[-4:]) < np.mean(losses[:4])
+    assert mlilt.load(tmp_path / "run").dual.bias == kept["bias"]
+
+
+def test_languages_train_together_and_are_evaluated_each_by_itself(
+    settings: Settings, tiny: dict[str, str], small_sw: Prepared, tmp_path: Path
+) -> None:
+    shutil.copytree(small_sw.folder, tmp_path / "data" / "sw")
+    prepared = mlilt.prepare("yo", limit=25, out=tmp_path / "data" / "yo", progress=False)
+    config = settings(text=tiny["xlm-r"], lang="sw+yo", data=str(tmp_path / "data"), language_temperature=5.0)
+    done = loop.train(config, out=tmp_path / "run", progress=False)
+    assert set(done.results) == set(done.examples) == {"sw", "yo"}
+    assert done.data_pictures["train"] == small_sw.pictures["train"] + prepared.pictures["train"]
+    lines = [json.loads(line) for line in (tmp_path / "run" / record.QUERIES).read_text(encoding="utf-8").splitlines()]
+    for lang in ("sw", "yo"):
+        asked = queries(data.read_rows(tmp_path / "data" / lang, "test"))
+        assert [
+            line["query"] for line in lines if (line["language"], line["direction"]) == (lang, "text_to_image")
+        ] == (asked.captions)
+        assert done.results[lang]["all"].text_to_image.queries == len(asked.captions)
+
+
+def test_a_bridge_draws_captions_to_their_english_ones(
+    settings: Settings, tiny: dict[str, str], small_sw: Prepared, tmp_path: Path
+) -> None:
+    base = {"text": tiny["mbert"], "strategy": "full", "epochs": 4, "lr": 1e-3}
+    loop.train(settings(**base), out=tmp_path / "without", progress=False)
+    loop.train(settings(**base, bridge="en", bridge_weight=1.0), out=tmp_path / "with", progress=False)
+    rows = [row for row in data.read_rows(small_sw.folder, "train") if row.captions_en]
+    pairs = list(dict.fromkeys((row.captions[0], row.captions_en[0]) for row in rows))
+
+    def agreement(name: str) -> float:
+        model = mlilt.load(tmp_path / name)
+        own, english = (model.encode_text([pair[side] for pair in pairs]) for side in (0, 1))
+        scores = own @ english.T
+        return float((scores.argmax(1) == np.arange(len(pairs))).mean())
+
+    assert agreement("with") > agreement("without") + 0.1
+
+
+@pytest.mark.parametrize("tower", ["xlm-r", "mbert"])
+def test_a_trimmed_vocabulary_gives_the_same_run(
+    tower: str, settings: Settings, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    done = {}
+    for name, trim in (("whole", False), ("trimmed", True)):
+        config = settings(text=tiny[tower], strategy="layernorm", trim_vocab=trim, epochs=1)
+        done[name] = loop.train(config, out=tmp_path / name, progress=False)
+    assert done["trimmed"].vocabulary <= done["whole"].vocabulary
+    assert done["trimmed"].text.sha256 == done["whole"].text.sha256
+    whole, trimmed = (load_file(tmp_path / name / record.WEIGHTS) for name in done)
+    assert len(trimmed.pop("text.kept")) == done["trimmed"].vocabulary
+    assert whole.keys() == trimmed.keys()
+    for name in whole:
+        torch.testing.assert_close(trimmed[name], whole[name], rtol=0, atol=1e-5)
+    captions = ["mbwa", "uso wenye tabasamu"]
+    vectors = [mlilt.load(tmp_path / name).encode_text(captions) for name in done]
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-4)

@@ -29,6 +29,7 @@ def test_each_is_valid_and_names_a_model_that_there_can_be(kind: catalog.Kind, n
     assert re.search(r"\d[\d.]* M parameters", alias.title)
     if kind == "text":
         assert re.fullmatch(r"[\w.-]+/[\w.-]+", alias.model)
+        assert "model_type" in alias.architecture
     else:
         settings = timm.get_pretrained_cfg(alias.model)
         assert timm.is_model(alias.model.split(".")[0])

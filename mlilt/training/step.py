@@ -1,0 +1,141 @@
+"""The gradient of one batch: its captions and pictures in chunks, on one process or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from mlilt import strategies
+from mlilt.alignment import gradient, objectives
+from mlilt.alignment.dual_encoder import DualEncoder
+from mlilt.alignment.gradient import Side, Term
+from mlilt.alignment.pairs import Pairs
+from mlilt.config import RunConfig
+from mlilt.training.batching import Batch
+from mlilt.training.distributed import World
+from mlilt.training.pictures import Pixels
+
+T = TypeVar("T")
+
+
+class Step:
+    """Computes gradients of batches.
+
+    Args:
+        dual: the dual encoder, on the device where to compute.
+        config: resolved settings.
+        image: for each row of the training split the place of its picture, int64.
+        shown: features of all pictures by place, float of shape (pictures, width), on the device; or, where the
+            vision tower trains, what decodes them.
+        dtype: precision of matrix products.
+        world: the processes that train together.
+    """
+
+    def __init__(
+        self,
+        dual: DualEncoder,
+        config: RunConfig,
+        image: Tensor,
+        shown: Tensor | Pixels,
+        dtype: torch.dtype,
+        world: World,
+    ) -> None:
+        assert config.chunk_size is not None, "settings are resolved"
+        self._dual = dual
+        self._device = dual.log_scale.device
+        self._image = image
+        self._shown = shown
+        self._dtype = dtype
+        self._world = world
+        self._chunk = config.chunk_size
+        self._objective = objectives.load(config.objective)
+        self._smoothing = config.label_smoothing
+        self._bridge_weight = config.bridge_weight
+        self._trained = list(strategies.trained_parameters(dual).values())
+
+    def backward(self, batch: Batch, following: Batch | None = None) -> float:
+        """Sets the gradient of all that trains, the same in every process, and returns the batch's loss.
+
+        Args:
+            batch: the batch, the same in every process.
+            following: the next one, whose pictures may be decoded meanwhile.
+        """
+        world = self._world
+        batch = batch.dealt(world.size)
+        captions, pictures = batch.shares(world.size)
+        own = slice(sum(captions[: world.rank]), sum(captions[: world.rank + 1]))
+        own_pictures = slice(sum(pictures[: world.rank]), sum(pictures[: world.rank + 1]))
+        places = self._image[batch.pictures]
+        sides = {
+            "text": Side(self._captions(batch.tokens[own]), captions),
+            "image": Side(self._pictures(places[own_pictures].tolist(), self._first_places(following)), pictures),
+        }
+        pairs = Pairs(
+            owner=torch.tensor(batch.owners, device=self._device),
+            image=places.to(self._device),
+            concept=torch.tensor(batch.concepts, device=self._device),
+            caption=torch.tensor(batch.captions, device=self._device),
+        )
+        terms = [Term("text", "image", pairs.positive)]
+        if batch.translations:
+            sides["translation"] = Side(self._captions(batch.translations[own]), captions)
+            terms.append(Term("text", "translation", pairs.translations, self._bridge_weight))
+        for parameter in self._trained:
+            parameter.grad = None
+        loss = gradient.backward(sides, terms, self._dual.logits, self._objective, self._smoothing, world)
+        self._add_up()
+        world.add_up([loss])
+        return float(loss)
+
+    def _captions(self, tokens: Sequence[list[int]]) -> list[Callable[[], Tensor]]:
+        def encode(part: Sequence[list[int]]) -> Tensor:
+            with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
+                return self._dual.encode_text(part)
+
+        return self._chunks(tokens, encode)
+
+    def _pictures(self, places: Sequence[int], following: Sequence[int]) -> list[Callable[[], Tensor]]:
+        shown = self._shown
+        if isinstance(shown, Tensor):
+            return self._chunks(places, lambda part: self._dual.encode_image(shown[list(part)].float()))
+        parts = [places[start : start + self._chunk] for start in range(0, len(places), self._chunk)]
+        # Each is computed twice where there are several; the last is followed by the first, and that by the next batch.
+        after = dict(zip(map(tuple, parts), [*parts[1:], parts[0] if len(parts) > 1 else following], strict=True))
+
+        def encode(part: Sequence[int]) -> Tensor:
+            pixels = shown.take(part)
+            shown.ahead(after[tuple(part)])
+            shown.ahead(following)
+            with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
+                return self._dual.encode_pixels(pixels.to(self._device, non_blocking=True))
+
+        return self._chunks(places, encode)
+
+    def _first_places(self, batch: Batch | None) -> list[int]:
+        """Places of the first chunk of this process's pictures of a batch."""
+        if batch is None or isinstance(self._shown, Tensor):
+            return []
+        batch = batch.dealt(self._world.size)
+        start = sum(batch.shares(self._world.size)[1][: self._world.rank])
+        return self._image[batch.pictures[start : start + self._chunk]].tolist()
+
+    def _chunks(self, items: Sequence[T], encode: Callable[[Sequence[T]], Tensor]) -> list[Callable[[], Tensor]]:
+        if not items:
+            return [lambda: torch.empty(0, len(self._dual.text_projection.weight), device=self._device)]
+        parts = [items[start : start + self._chunk] for start in range(0, len(items), self._chunk)]
+        return [lambda part=part: encode(part) for part in parts]  # type: ignore[misc]
+
+    def _add_up(self) -> None:
+        """Adds up all processes' parts of the gradients. What has a gradient in none keeps none."""
+        if self._world.size == 1:
+            return
+        has = torch.tensor([float(p.grad is not None) for p in self._trained], device=self._device)
+        self._world.add_up([has])
+        there = [p for p, some in zip(self._trained, has.tolist(), strict=True) if some]
+        for parameter in there:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self._world.add_up([p.grad for p in there if p.grad is not None])

@@ -91,7 +91,8 @@ def read_rows(folder: Path, split: str, language: str = "") -> list[Row]:
         ) from error
     lists = {"captions", "keywords", "captions_en"}
     columns = [[tuple(v) for v in table[c].to_pylist()] if c in lists else table[c].to_pylist() for c in _COLUMNS]
-    return [Row(*values, language=language) for values in zip(*columns, strict=True)]
+    columns.append([language] * len(table))
+    return [Row(*values) for values in zip(*columns, strict=True)]
 
 
 def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> Iterator[tuple[str, bytes]]:

@@ -50,11 +50,11 @@ def test_templates_strategies_and_catalog_are_in_it(installed: Path) -> None:
         "import jinja2; e = jinja2.Environment(loader=jinja2.PackageLoader('mlilt.comparison'))\n"
         "print(*sorted(e.list_templates()))\n"
         "from mlilt import strategies; from mlilt.towers import catalog\n"
-        "print(*strategies.names()); print(*catalog.names('text'), *catalog.names('vision'))"
+        "print(*strategies.names(), *strategies.presets.names()); print(*catalog.names('text'), *catalog.names('vision'))"
     )
     templates, strategies, towers = python(installed, code).splitlines()
     assert templates == "index.html report.md"
-    assert {"layernorm", "full"} <= set(strategies.split())
+    assert {"layernorm", "full", "clip", "lilt-da"} <= set(strategies.split())
     assert {"e5-small", "efficientnet-lite0"} <= set(towers.split())
 
 

@@ -76,7 +76,9 @@ def main() -> NoReturn:
         build()()
     except Stopped as stop:
         kept = "What was done up to the last checkpoint is kept: run the same command again (train: with --resume)."
-        print(f"\nStopped. {kept}", file=sys.stderr)
+        # Of processes that train together the first speaks for all.
+        if os.environ.get("RANK", "0") == "0":
+            print(f"\nStopped. {kept}", file=sys.stderr)
         sys.exit(128 + stop.number)
     except BrokenPipeError:
         # The reader (such as `head`) went away.

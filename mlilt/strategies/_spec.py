@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from data_prep import registry
-from data_prep.errors import UserError
+from data_prep.errors import UnknownNameError, UserError
 from mlilt import strategies as _package
 from mlilt.strategies import _presets
 from mlilt.strategies._base import MARKS, NothingToTrain, Strategy
@@ -128,7 +128,9 @@ def _parse(spec: str) -> dict[str, dict[str, Any]]:
             )
         if name in parts:
             raise UserError(f"The strategy {name} stands twice in {spec!r}.")
-        _class(name)
+        if name not in names():
+            # A preset's name, misspelt, is not known here either.
+            raise UnknownNameError("strategy", name, [*names(), *_presets.names()])
         pairs = [pair.partition("=") for pair in written.split(",")] if written else []
         keys = [key.strip() for key, _, _ in pairs]
         if twice := next((key for key in keys if keys.count(key) > 1), None):

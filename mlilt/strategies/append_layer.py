@@ -145,22 +145,28 @@ def _zero(module: nn.Module) -> None:
             parameter.zero_()
 
 
-@torch.no_grad()
 def _is_identity(block: nn.Module) -> bool:
-    """True if a convolutional block gives out what comes in, tried on features as they leave a ReLU."""
-    trial = copy.deepcopy(block).eval()
+    """True if a convolutional block gives out what comes in, and learns; tried on features as they leave a ReLU."""
+    trial = copy.deepcopy(block).eval().requires_grad_(True)
+    end = _anatomy.branch(trial)[-1][1]
     if next(trial.parameters()).is_meta:
         trial.to_empty(device="cpu")
-        for tensor in trial.state_dict(keep_vars=True).values():
-            tensor.fill_(1)
-        _zero(_anatomy.branch(trial)[-1][1])
+        with torch.no_grad():
+            for tensor in trial.state_dict(keep_vars=True).values():
+                tensor.fill_(1)
+            _zero(end)
     first = next(trial.parameters())
     size = _anatomy.width(trial)
     features = torch.linspace(0, 1, 2 * size * 64, device=first.device, dtype=first.dtype).view(2, size, 8, 8)
     try:
-        return torch.allclose(trial(features), features)
+        with torch.enable_grad():
+            out = trial(features)
+            out.sum().backward()
     except RuntimeError:  # shapes that do not fit
         return False
+    # A ReLU right behind what starts at zero would never let it move.
+    moves = any(p.grad is not None and bool(p.grad.any()) for p in end.parameters(recurse=False))
+    return moves and torch.allclose(out, features)
 
 
 STRATEGY = AppendLayer

@@ -50,12 +50,13 @@ def check_processes(config: RunConfig, processes: int) -> None:
 
 
 def check_batch(config: RunConfig, batcher: Batcher) -> None:
-    """Whether the data fills a batch.
+    """Whether the data fills a batch, and a bridge has an other end.
 
     Raises:
         UserError: it does not.
     """
-    if config.batch_size > batcher.captions:
+    # Up to the default nobody chose it for its size: then a small data set is one batch.
+    if config.batch_size > max(batcher.captions, RunConfig.model_fields["batch_size"].default):
         raise UserError(
             f"A batch of {config.batch_size} captions is larger than the data set: an epoch has {batcher.captions}. "
             f"Use --batch-size {_below(batcher.captions)} or less, or train more languages together (--lang twice)."

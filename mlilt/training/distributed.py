@@ -73,6 +73,11 @@ class World:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
+    def wait(self) -> None:
+        """Waits until all processes are here."""
+        if self.size > 1:
+            dist.barrier()
+
     def told(self, work: Callable[[], T]) -> T:
         """Does something in the first process alone; all get its result, or its error.
 
@@ -119,11 +124,11 @@ def start(processes: int) -> int:
 
     # Each process has as many threads as there are cores for it; who sets the variable knows better.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    # What went wrong the first process says, as it would alone.
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
+    # This process only waits. What went wrong the first one says, as it would alone.
+    logging.disable()
     options = ["--standalone", f"--nproc-per-node={processes}", "-m", "mlilt", *sys.argv[1:]]
     try:
-        torchrun.run(torchrun.parse_args(options))
+        torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
     except ChildFailedError as failed:
         _, failure = failed.get_first_failure()
         return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode

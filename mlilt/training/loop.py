@@ -295,8 +295,7 @@ class _Run:
                 if missing:
                     pictures = split.pictures(missing)
                     features.ensure(store, eyes, pictures, len(missing), self.device, self.dtype, self.progress)
-        self.world.told(lambda: None)
-        self.world.add_up([torch.zeros(1, device=self.device)])
+        self.world.wait()
         return store
 
     def _batcher(self, train: Split) -> Batcher:

@@ -51,7 +51,9 @@ def test_a_block_that_is_not_there_is_named_with_those_that_are(number: int, sma
 
 
 def test_if_all_of_it_is_always_frozen_that_is_said(small: Callable[[str], Any]) -> None:
-    with pytest.raises(UserError, match=r"attention finds nothing to train in it: always_freeze keeps all of it") as caught:
+    with pytest.raises(
+        UserError, match=r"attention finds nothing to train in it: always_freeze keeps all of it"
+    ) as caught:
         trained(small("bert").build("meta"), "attention", [0, 1])
     # The embeddings still have norms and biases.
     assert set(str(caught.value).partition("there: ")[2].rstrip(".").split(", ")) == {
@@ -81,15 +83,24 @@ def test_more_top_blocks_than_there_are_is_an_error(small: Callable[[str], Any])
 @pytest.mark.parametrize(
     ("model", "spec", "why", "would"),
     [
-        ("caformer_s18", "lora", "it is not known where the blocks of MetaFormer are", "bitfit, full, layernorm, ln-tuning"),
+        (
+            "caformer_s18",
+            "lora",
+            "it is not known where the blocks of MetaFormer are",
+            "bitfit, full, layernorm, ln-tuning",
+        ),
         ("mixer_s32_224", "adapter-deep", "where the residual branches of MixerBlock are", "adapter-layerwise"),
         ("mixer_s32_224", "append-layer", "where the residual branches of MixerBlock end", "last-k"),
         ("test_nfnet", "layernorm", "it has no norm with weights", "lora"),
         ("regnety_002", "append-layer", "it is not known how to append to RegStage", "adapter-deep"),
+        # Its blocks end in a ReLU, behind which nothing that starts at zero would ever move.
+        ("mobilenetv1_100", "append-layer", "no layer like its DepthwiseSeparableConv can", "last-k"),
         ("repvgg_a0", "append-layer", "no layer like its RepVggBlock can start as the identity", "last-k"),
     ],
 )
-def test_an_unknown_structure_is_named_with_strategies_that_do_without(model: str, spec: str, why: str, would: str) -> None:
+def test_an_unknown_structure_is_named_with_strategies_that_do_without(
+    model: str, spec: str, why: str, would: str
+) -> None:
     with torch.device("meta"):
         tower = timm.create_model(model, num_classes=0)
     with pytest.raises(UserError, match=rf"strategy {spec} finds nothing to train in it: .*{why}.*there: .*{would}"):

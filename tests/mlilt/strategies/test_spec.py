@@ -65,7 +65,12 @@ def test_options_reach_a_strategy_as_text_or_as_values() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "rate"),
-    [("layernorm+lora", 1e-3), ("bitfit+layernorm", 3e-3), ("lora+last-k+layernorm", 1e-4), ("append-layer+lora", 3e-4)],
+    [
+        ("layernorm+lora", 1e-3),
+        ("bitfit+layernorm", 3e-3),
+        ("lora+last-k+layernorm", 1e-4),
+        ("append-layer+lora", 3e-4),
+    ],
 )
 def test_a_compositions_learning_rate_is_the_smallest_of_its_parts(spec: str, rate: float) -> None:
     assert strategies.load(spec).learning_rate == rate
@@ -149,7 +154,8 @@ def test_values_cannot_be_given_to_a_composition() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "written", "value"), [("float", "1e-2", 0.01), ("bool", "true", True), ("str", "abc", "abc"), ("int", "7", 7)]
+    ("kind", "written", "value"),
+    [("float", "1e-2", 0.01), ("bool", "true", True), ("str", "abc", "abc"), ("int", "7", 7)],
 )
 def test_values_are_read_by_the_options_type(
     kind: str, written: str, value: Any, monkeypatch: pytest.MonkeyPatch

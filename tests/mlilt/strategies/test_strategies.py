@@ -202,7 +202,11 @@ ATTENTION = r"(attention\.self\.(query|key|value)|attention\.output\.dense)\.(we
         ("eva02_tiny_patch14_224", "bitfit", r"bias$"),
         ("bert", "attention", ATTENTION),
         ("test_vit", "attention", r"attn\.(qkv|proj)\.(weight|bias)$"),
-        ("swin_tiny_patch4_window7_224", "attention", r"attn\.(relative_position_bias_table|(qkv|proj)\.(weight|bias))$"),
+        (
+            "swin_tiny_patch4_window7_224",
+            "attention",
+            r"attn\.(relative_position_bias_table|(qkv|proj)\.(weight|bias))$",
+        ),
         ("bert", "mlp", r"layer\.\d\.(intermediate|output)\.dense\.(weight|bias)$"),
         ("modernbert", "mlp", r"mlp\.W[io]\.weight$"),
         ("test_vit", "mlp", r"mlp\.fc[12]\.(weight|bias)$"),
@@ -280,7 +284,9 @@ def test_ia3_rescales_keys_values_and_inner_activations(small: Callable[[str], A
         ("test_vit", ["blocks.{n}.norm1", "blocks.{n}.norm2"]),
     ],
 )
-def test_deep_adapters_stand_where_the_paper_puts_them(tower: str, hosts: list[str], small: Callable[[str], Any]) -> None:
+def test_deep_adapters_stand_where_the_paper_puts_them(
+    tower: str, hosts: list[str], small: Callable[[str], Any]
+) -> None:
     trained = applied(small(tower).build("meta"), "adapter-deep").trained
     found = {name.split(".adapter_")[0] for name in trained}
     count = {"modernbert": 3, "test_vit": 6}.get(tower, 2)

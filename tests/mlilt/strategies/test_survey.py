@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -92,8 +91,8 @@ class Lite0:
 
     h: int = 1280
     blocks: tuple[tuple[int, int], ...] = (
-        ((32, 16), (16, 24), (24, 24), (24, 40), (40, 40), (40, 80), (80, 80), (80, 80))
-        + ((80, 112), (112, 112), (112, 112), (112, 192), (192, 192), (192, 192), (192, 192), (192, 320))
+        *((32, 16), (16, 24), (24, 24), (24, 40), (40, 40), (40, 80), (80, 80), (80, 80)),
+        *((80, 112), (112, 112), (112, 112), (112, 192), (192, 192), (192, 192), (192, 192), (192, 320)),
     )
     kernels: tuple[int, ...] = (3, 3, 3, 5, 5, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 3)
 
@@ -256,7 +255,12 @@ def test_the_command_prints_exact_counts_with_no_weights_at_hand_and_none_loaded
     done = subprocess.run(
         [sys.executable, "-m", "mlilt", "strategies", "--json", "--offline"],
         cwd=tmp_path,
-        env={**os.environ, "MLILT_CACHE": str(tmp_path / "cache"), "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
+        env={
+            **os.environ,
+            "MLILT_CACHE": str(tmp_path / "cache"),
+            "HF_HOME": str(tmp_path / "hub"),
+            "HF_HUB_OFFLINE": "1",
+        },
         capture_output=True,
         text=True,
         encoding="utf-8",

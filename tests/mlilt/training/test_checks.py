@@ -61,13 +61,20 @@ def test_accounts_of_the_architectures_are_those_of_the_towers(settings: Setting
     assert of_vision.count > 0
 
 
-@pytest.mark.parametrize(("captions", "fits"), [(100, 64), (64, 64), (3, 2)])
-def test_a_batch_larger_than_the_data_is_told_with_one_that_fits(captions: int, fits: int) -> None:
+def batcher_of(captions: int) -> Batcher:
     entries = [Entry((str(n),), (), str(n), (n,)) for n in range(captions)]
-    batcher = Batcher(entries, lambda texts: [[1] for _ in texts], 128, 1, 0.0, 0)
+    return Batcher(entries, lambda texts: [[1] for _ in texts], 128, 1, 0.0, 0)
+
+
+@pytest.mark.parametrize(("captions", "fits"), [(200, 128), (130, 128), (3, 2)])
+def test_a_batch_larger_than_the_data_is_told_with_one_that_fits(captions: int, fits: int) -> None:
     with pytest.raises(UserError, match=rf"an epoch has {captions}\. Use --batch-size {fits} or less, or train more"):
-        checks.check_batch(RunConfig(lang="sw", batch_size=128), batcher)
-    checks.check_batch(RunConfig(lang="sw", batch_size=max(2, fits)), batcher)
+        checks.check_batch(RunConfig(lang="sw", batch_size=256), batcher_of(captions))
+    checks.check_batch(RunConfig(lang="sw", batch_size=fits), batcher_of(captions))
+
+
+def test_a_small_data_set_is_one_batch_of_the_default_size() -> None:
+    checks.check_batch(RunConfig(lang="sw"), batcher_of(5))
 
 
 def test_a_bridge_without_any_english_is_told() -> None:

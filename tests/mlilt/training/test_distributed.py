@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,41 @@ def test_processes_that_cannot_share_the_batch_are_never_started(tmp_path: Path)
     assert done.returncode == 2
     assert done.stderr.strip().count("\n") == 0
     assert "4 processes cannot share a batch of 50 captions evenly. Use --batch-size 48 or 52" in done.stderr
+
+
+def test_an_interrupt_ends_all_processes_and_leaves_a_run_to_go_on_with(
+    settings: Callable[..., RunConfig], tiny: dict[str, str], tmp_path: Path
+) -> None:
+    configs.write(settings(text=tiny["mbert"], epochs=500, device="cpu"), tmp_path / "config.toml")
+    command = [*MLILT, "train", "--config", str(tmp_path / "config.toml"), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        [*command, "--processes", "2"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while process.poll() is None and not (tmp_path / "run" / record.CHECKPOINT).exists():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + signal.SIGINT
+    assert said.count("Stopped. What was done up to the last checkpoint is kept") == 1
+    assert "Traceback" not in said
+    assert torch.load(tmp_path / "run" / record.CHECKPOINT, weights_only=True)["step"] > 0
+
+
+def test_a_process_that_finds_no_others_says_how_to_start_them(
+    settings: Callable[..., RunConfig], tiny: dict[str, str], tmp_path: Path
+) -> None:
+    configs.write(settings(text=tiny["mbert"], batch_size=32, device="cpu"), tmp_path / "config.toml")
+    done = run([*MLILT, "train", "--config", str(tmp_path / "config.toml")], WORLD_SIZE="2")
+    assert done.returncode == 2
+    assert "The 2 processes cannot reach each other" in done.stderr
+    assert "Start them with torchrun" in done.stderr
 
 
 GATHERS = """

@@ -50,7 +50,8 @@ def test_templates_strategies_and_catalog_are_in_it(installed: Path) -> None:
         "import jinja2; e = jinja2.Environment(loader=jinja2.PackageLoader('mlilt.comparison'))\n"
         "print(*sorted(e.list_templates()))\n"
         "from mlilt import strategies; from mlilt.towers import catalog\n"
-        "print(*strategies.names(), *strategies.presets.names()); print(*catalog.names('text'), *catalog.names('vision'))"
+        "print(*strategies.names(), *strategies.presets.names())\n"
+        "print(*catalog.names('text'), *catalog.names('vision'))"
     )
     templates, strategies, towers = python(installed, code).splitlines()
     assert templates == "index.html report.md"

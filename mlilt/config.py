@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,9 +97,7 @@ class RunConfig(BaseModel):
 
     def data_folder(self, language: str) -> Path:
         """The folder of a language's prepared data set."""
-        if len(self.languages) > 1:
-            return Path(self.data or "data") / language
-        return Path(self.data) if self.data else Path("data") / language
+        return data_folder(self.data, self.languages, language)
 
     @property
     def method(self) -> str:
@@ -119,6 +118,13 @@ class RunConfig(BaseModel):
     def outcome(self) -> dict[str, Any]:
         """The settings as plain values, `None` left out (TOML has none)."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+def data_folder(given: Path | str | None, languages: Sequence[str], language: str) -> Path:
+    """The folder of a language's data set: the one given; of several languages, and by default, one within."""
+    if given and len(languages) == 1:
+        return Path(given)
+    return Path(given or "data") / language
 
 
 def make(settings: dict[str, Any], origin: str = "the command line") -> RunConfig:

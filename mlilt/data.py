@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,11 @@ def read_rows(folder: Path, split: str, language: str = "") -> list[Row]:
     columns = [[tuple(v) for v in table[c].to_pylist()] if c in lists else table[c].to_pylist() for c in _COLUMNS]
     columns.append([language] * len(table))
     return [Row(*values) for values in zip(*columns, strict=True)]
+
+
+def texts(rows: Iterable[Row]) -> list[str]:
+    """All captions and keywords, the English captions too, each once: what a vocabulary must cover."""
+    return list(dict.fromkeys(text for row in rows for text in (*row.captions, *row.keywords, *row.captions_en)))
 
 
 def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> Iterator[tuple[str, bytes]]:

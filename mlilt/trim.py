@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.errors import UserError
+from mlilt import config as configs
 from mlilt import data
 from mlilt.towers import text as towers
 from mlilt.towers import trimming
@@ -79,32 +80,27 @@ def trim(
     trimming.check_top(top)
     folder = Path(out) if out is not None else Path("towers") / "-".join([Path(text).name, *languages])
     trimming.check_folder(folder, force)
-    texts = _texts({code: _folder(data_folder, languages, code) for code in languages})
+    texts = _texts({code: configs.data_folder(data_folder, languages, code) for code in languages})
     base = towers.load(text, offline=offline, progress=progress)
     ids = trimming.kept(base.tokenizer, texts, top)
     before = _size(base, Path(base.tokenizer.name_or_path))
     trimmed = trimming.trim(base, ids)
 
     def verify(written: Path) -> None:
-        again = towers.load(str(written), pooling=base.pooling, offline=True, progress=False)  # type: ignore[arg-type]
+        again = towers.load(str(written), offline=True, progress=False)
         trimming.check(base, again, ids, texts, progress)
 
     trimming.save(trimmed, folder, base.digest(), languages, force, verify)
     return Trimmed(folder, tuple(languages), len(texts), before, _size(trimmed, folder))
 
 
-def _folder(given: Path | str | None, languages: Sequence[str], code: str) -> Path:
-    if given is not None and len(languages) == 1:
-        return Path(given)
-    return Path(given or "data") / code
-
-
 def _texts(folders: dict[str, Path]) -> list[str]:
     """Captions, keywords and English captions of all splits, each once."""
     for code, folder in folders.items():
         data.manifest(folder, code)
-    rows = [row for folder in folders.values() for split in data.SPLITS for row in data.read_rows(folder, split)]
-    return list(dict.fromkeys(text for row in rows for text in (*row.captions, *row.keywords, *row.captions_en)))
+    return data.texts(
+        row for folder in folders.values() for split in data.SPLITS for row in data.read_rows(folder, split)
+    )
 
 
 def _size(tower: TextTower, folder: Path) -> Size:

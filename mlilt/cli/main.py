@@ -16,8 +16,8 @@ from mlilt import __version__, cli
 
 OVERVIEW = """Image search and image-text models in your language.
 
-Prepares a small image-caption set, aligns a frozen vision tower with a multilingual language model by training a
-fraction of its parameters, and compares that with full-model training."""
+Prepares a small image-caption set, aligns a vision tower with a multilingual language model by training a fraction of
+their parameters, and compares that with full-model training."""
 
 EXAMPLES = """Examples:
 

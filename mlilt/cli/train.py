@@ -242,18 +242,23 @@ def command(
         "activation_checkpointing": activation_checkpointing,
         "compile": compile,
     }
-    settings |= {key: value for key, value in given.items() if value is not None}
+    given = {key: value for key, value in given.items() if value is not None}
+    if config:
+        from mlilt.training.resolve import overruled
+
+        given = overruled(settings, given)
+    settings = given
     if "lang" not in settings:
         raise UserError("Name a language, such as --lang sw, or a file with settings, --config FILE.toml.")
     checked = configs.make(settings, str(config) if config else "the command line")
     from mlilt.training import checks, distributed, folders, loop, resolve
 
     if gpus and gpus > 1 and distributed.size() == 1:
-        checks.check_processes(checked, gpus)
+        # Here, that it is said once and before anything is started.
+        checks.check_gpus(checked, gpus)
+        loop.check(resolve.resolve(checked), offline, gpus)
         raise typer.Exit(distributed.start(gpus))
-    checked = resolve.resolve(checked)
-    folder = out or folders.default(checked)
-    record = loop.train(checked, out=folder, resume=resume, force=force, offline=offline)
+    record = loop.train(checked, out=out, resume=resume, force=force, offline=offline)
     if not distributed.first():
         return
     if json:
@@ -262,5 +267,5 @@ def command(
     from mlilt.cli import _tables
 
     console = _tables.out()
-    _tables.show_run(console, record, str(folder))
+    _tables.show_run(console, record, str(out or folders.default(record.config)))
     console.print("Next: mlilt compare")

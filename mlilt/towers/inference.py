@@ -21,10 +21,13 @@ def for_inference(tower: VisionTower, device: torch.device, dtype: torch.dtype) 
     pixels against the tower itself and left out where timm builds a model in a way that it does not fit.
     """
     fast = copy.deepcopy(tower).eval()
+    # Parts of a tower that was trained may be in another precision.
+    fast.model.float()
     folded = copy.deepcopy(fast)
     if _fold(folded.model):
         seeded = torch.Generator().manual_seed(0)
         pixels = torch.randint(0, 256, (2, 3, *_size(tower)), dtype=torch.uint8, generator=seeded)
+        pixels = pixels.to(tower.mean.device)
         with torch.inference_mode():
             if _cosine(fast(pixels), folded(pixels)) >= _MIN_COSINE:
                 fast = folded
@@ -52,7 +55,7 @@ def _fold(module: nn.Module) -> int:
     for name, child in list(module.named_children()):
         # timm's own BatchNorm with an activation derives from torch's.
         if before and isinstance(child, nn.BatchNorm2d) and child.num_features == before[1].out_channels:
-            norm = nn.BatchNorm2d(child.num_features, eps=child.eps)
+            norm = nn.BatchNorm2d(child.num_features, eps=child.eps, device=before[1].weight.device)
             norm.load_state_dict({k: v for k, v in child.state_dict().items() if k in norm.state_dict()})
             setattr(module, before[0], fuse_conv_bn_eval(before[1], norm.eval()))
             rest = [child.drop, child.act] if isinstance(child, BatchNormAct2d) else []

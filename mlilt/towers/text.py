@@ -18,6 +18,8 @@ from mlilt.towers import carried, catalog
 from mlilt.towers.weights import Needed, digest, hub_folder
 
 DEFAULT = "e5-small"
+# What `mlilt trim` says of a tower that it made, in the tower's folder.
+TRIMMED = "trimming.json"
 # What a pass through the encoder costs beside its tokens, in tokens: measured on two cores; on a GPU starting
 # kernels costs far more.
 _GROUP_TOKENS = {"cpu": 64, "cuda": 8192}
@@ -159,12 +161,17 @@ def load(
         UserError: unknown name, weights that cannot be had or do not fit; says what to do.
     """
     alias = catalog.find("text", name)
-    return _from_folder(
-        folder(name, alias, offline, progress),
-        name,
-        pooling or (alias.pooling if alias else "mean"),
-        alias.max_tokens if alias else 64,
-    )
+    place = folder(name, alias, offline, progress)
+    known = alias.model_dump() if alias else _base(place)
+    return _from_folder(place, name, pooling or known.get("pooling", "mean"), int(known.get("max_tokens", 64)))
+
+
+def _base(place: Path) -> dict[str, Any]:
+    """What a tower with a trimmed vocabulary has from the one that it was made of."""
+    with contextlib.suppress(OSError, ValueError):
+        told = json.loads((place / TRIMMED).read_text(encoding="utf-8"))
+        return told if isinstance(told, dict) else {}
+    return {}
 
 
 def load_tokenizer(name: str = DEFAULT, offline: bool = False, progress: bool = True) -> Any:

@@ -35,11 +35,11 @@ from torch import nn
 from data_prep.errors import UserError
 from data_prep.progress import bar
 from mlilt.towers import catalog
-from mlilt.towers.text import TextTower
+from mlilt.towers.text import TRIMMED, TextTower
 
 TOP = 5000
 TOLERANCE = 1e-6
-MANIFEST = "trimming.json"
+MANIFEST = TRIMMED
 FORMAT = 1
 SENTENCEPIECE = ("sentencepiece.bpe.model", "spiece.model")
 # A script is the texts' own from this share of their letters on: captions name a few signs of others.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
+
 from data_prep.errors import UserError
 from mlilt import strategies
 from mlilt.config import FROZEN, RunConfig
 from mlilt.strategies import Account
+from mlilt.strategies._anatomy import blocks
 from mlilt.towers import blueprint
 from mlilt.training.batching import Batcher
 
@@ -19,19 +22,42 @@ def check_strategies(config: RunConfig, offline: bool = False) -> tuple[Account,
     Raises:
         UserError: an unknown tower; a strategy that finds nothing to train there, or does not fit it.
     """
+    language = blueprint.text(config.text, offline=offline)
+    eyes = blueprint.vision(config.vision, offline=offline)
     text = strategies.apply(
         strategies.load(config.strategy),
-        blueprint.text(config.text, offline=offline),
+        language,
         config.always_freeze,
         f"the text tower {config.text}",
     )
     vision = strategies.apply(
         strategies.load(config.vision_strategy or FROZEN),
-        blueprint.vision(config.vision, offline=offline),
+        eyes,
         config.vision_always_freeze,
         f"the vision tower {config.vision}",
     )
+    for trains, tower, name in ((text.trained, language, config.text), (vision.trained, eyes, config.vision)):
+        if trains and config.activation_checkpointing:
+            try:
+                blocks(tower)
+            except UserError as error:
+                raise UserError(f"--activation-checkpointing does not fit the tower {name}: {error}.") from error
     return text, vision
+
+
+def check_gpus(config: RunConfig, gpus: int) -> None:
+    """Whether there are so many GPUs.
+
+    Raises:
+        UserError: there are fewer, and the settings do not say to use the CPU.
+    """
+    there = torch.cuda.device_count()
+    if config.device != "cpu" and gpus > there:
+        fewer = f"Use --gpus {there}" if there else "Leave out --gpus"
+        raise UserError(
+            f"There are {there} GPUs here, not {gpus}. {fewer}, or train in {gpus} processes on the CPU with "
+            f"--processes {gpus} --device cpu."
+        )
 
 
 def check_processes(config: RunConfig, processes: int) -> None:
@@ -55,12 +81,16 @@ def check_batch(config: RunConfig, batcher: Batcher) -> None:
     Raises:
         UserError: it does not.
     """
-    # Up to the default nobody chose it for its size: then a small data set is one batch.
-    if config.batch_size > max(batcher.captions, RunConfig.model_fields["batch_size"].default):
+    # The default is nobody's choice: a data set that is smaller is one batch.
+    chosen = config.batch_size != RunConfig.model_fields["batch_size"].default
+    if chosen and config.batch_size > batcher.captions:
         raise UserError(
             f"A batch of {config.batch_size} captions is larger than the data set: an epoch has {batcher.captions}. "
-            f"Use --batch-size {_below(batcher.captions)} or less, or train more languages together (--lang twice)."
+            f"Use --batch-size {_below(batcher.captions)} or less, or train more languages together "
+            "(--lang sw --lang yo)."
         )
+    if config.bridge in config.languages:
+        raise UserError(f"--bridge {config.bridge} leads to a language that is trained itself. Leave out one of them.")
     if config.bridge and not any(entry.english for entry in batcher.entries):
         raise UserError(f"--bridge {config.bridge}: not one caption of {config.lang} comes with an English one.")
 

@@ -70,14 +70,7 @@ class Corpus:
     def texts(self) -> list[str]:
         """All captions and keywords of all splits, the English ones too, each once."""
         splits = [self.train, *self.validation.values(), *self.test.values()]
-        return list(
-            dict.fromkeys(
-                text
-                for split in splits
-                for row in split.rows
-                for text in (*row.captions, *row.keywords, *row.captions_en)
-            )
-        )
+        return data.texts(row for split in splits for row in split.rows)
 
 
 def digest(config: RunConfig) -> str:

@@ -52,7 +52,8 @@ class World:
         padded = local.new_zeros(most, *local.shape[1:])
         padded[: len(local)] = local
         parts = [torch.empty_like(padded) for _ in counts]
-        dist.all_gather(parts, padded)
+        with self._others():
+            dist.all_gather(parts, padded)
         return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
@@ -63,42 +64,58 @@ class World:
         for dtype in dict.fromkeys(t.dtype for t in tensors):
             alike = [t for t in tensors if t.dtype == dtype]
             flat = torch.cat([t.reshape(-1) for t in alike])
-            dist.all_reduce(flat)
+            with self._others():
+                dist.all_reduce(flat)
             for tensor, part in zip(alike, torch.split(flat, [t.numel() for t in alike]), strict=True):
                 tensor.copy_(part.view_as(tensor))
 
     def share(self, tensors: Sequence[Tensor]) -> None:
         """Gives every process the first one's values, in place."""
         if self.size > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor, src=0)
+            with self._others():
+                for tensor in tensors:
+                    dist.broadcast(tensor, src=0)
 
     def wait(self) -> None:
         """Waits until all processes are here."""
         if self.size > 1:
-            dist.barrier()
+            with self._others():
+                dist.barrier()
 
     def told(self, work: Callable[[], T]) -> T:
         """Does something in the first process alone; all get its result, or its error.
 
         Raises:
-            UserError: what `work` raised.
+            UserError: what `work` raised; or another process has ended.
         """
         if self.size == 1:
             return work()
         said: list[object] = [None, None]
-        error: UserError | None = None
+        error: UserError | OSError | None = None
         if self.first:
             try:
                 said = [work(), None]
-            except UserError as raised:
+            except (UserError, OSError) as raised:
                 said, error = [None, str(raised)], raised
-        dist.broadcast_object_list(said, src=0)
+        with self._others():
+            dist.broadcast_object_list(said, src=0)
         if error is not None:
             raise error
         if said[1] is not None:
             raise SaidElsewhere(said[1])
         return cast(T, said[0])
+
+    @contextlib.contextmanager
+    def _others(self) -> Iterator[None]:
+        """Where one of the others has ended, that one has said why."""
+        try:
+            yield
+        except RuntimeError as error:
+            kind = UserError if self.first else SaidElsewhere
+            raise kind(
+                "Another of the processes that train together has ended; what went wrong stands above, if it could say "
+                f"so. Go on with --resume. ({str(error).strip().splitlines()[0][:200]})"
+            ) from error
 
 
 def size() -> int:

@@ -10,6 +10,10 @@ from mlilt import record
 from mlilt.config import RunConfig
 from mlilt.record import RunRecord
 
+# What is removed first when a run is begun anew: without these two it can no longer be taken for itself.
+_TELLING = (record.RECORD, record.CHECKPOINT)
+_KNOWN = (*_TELLING, record.METRICS, record.WEIGHTS, record.QUERIES, record.CONFIG)
+
 
 def default(config: RunConfig) -> Path:
     """Where a run goes if nobody says: runs/<name>."""
@@ -28,17 +32,12 @@ def existing(folder: Path, config: RunConfig, data_sha256: str, resume: bool, fo
     if not folder.is_dir():
         return None
     present = {p.name for p in folder.iterdir() if p.suffix != ".part"} - {".lock"}
-    # What is removed first when a run is begun anew: without these two it can no longer be taken for itself.
-    telling = (record.RECORD, record.CHECKPOINT)
-    known = (*telling, record.METRICS, record.WEIGHTS, record.QUERIES, record.CONFIG)
-    if present - set(known) and not present & {*telling, record.METRICS}:
+    if present - set(_KNOWN) and not present & {*_TELLING, record.METRICS}:
         raise UserError(f"{folder} is there already and is no run of mlilt. Choose another --out.")
     if force:
-        for name in known:
-            (folder / name).unlink(missing_ok=True)
         return None
     if record.CONFIG not in present:
-        if present & set(telling):
+        if present & set(_TELLING):
             raise UserError(f"{folder} holds a run whose {record.CONFIG} is gone. Start anew with --force.")
         return None
     earlier = configs.read(folder / record.CONFIG)
@@ -61,6 +60,12 @@ def existing(folder: Path, config: RunConfig, data_sha256: str, resume: bool, fo
     if not resume and record.CHECKPOINT in present:
         raise UserError(f"{folder} holds a run that was stopped. Go on with it by --resume, or start anew by --force.")
     return None
+
+
+def clear(folder: Path) -> None:
+    """Removes what an earlier run has left, for one that begins anew."""
+    for name in _KNOWN:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _places(config: RunConfig) -> str:

@@ -94,19 +94,33 @@ def train(
         UserError: unknown names, no prepared data set, settings that do not fit it, weights that cannot be had, a
             folder with something else, a full disk; the message says what to do.
     """
-    config = resolve(config)
-    folder = Path(out) if out is not None else folders.default(config)
-    checks.check_processes(config, distributed.size())
     device = choose_device(config.device, distributed.local_rank())
     with contextlib.ExitStack() as stack:
         world = stack.enter_context(distributed.join(device))
+        config = world.told(lambda: resolve(config))
+        folder = Path(out) if out is not None else folders.default(config)
         try:
             done = world.told(lambda: _begin(config, folder, resume, force, stack))
             if done is not None:
                 return done
-            return _Run(config, folder, device, world, offline, progress and world.first, checkpoint_every_s).go()
+            run = _Run(config, folder, device, world, force, offline, progress and world.first, checkpoint_every_s)
+            return run.go()
         except OSError as error:
             raise _unwritable(folder, error) from error
+
+
+def check(config: RunConfig, offline: bool = False, processes: int = 1) -> Corpus:
+    """Finds what is wrong with resolved settings before any weight is loaded; returns the data, read.
+
+    Raises:
+        UserError: no prepared data, strategies that do not fit the towers, a batch that does not fit the data or
+            cannot be shared.
+    """
+    checks.check_processes(config, processes)
+    found = corpus.read(config)
+    checks.check_batch(config, _batcher(config, found))
+    checks.check_strategies(config, offline)
+    return found
 
 
 def _begin(config: RunConfig, folder: Path, resume: bool, force: bool, stack: contextlib.ExitStack) -> RunRecord | None:
@@ -142,6 +156,7 @@ class _Run:
         folder: Path,
         device: torch.device,
         world: World,
+        force: bool,
         offline: bool,
         progress: bool,
         checkpoint_every_s: float,
@@ -150,6 +165,7 @@ class _Run:
         self.folder = folder
         self.device = device
         self.world = world
+        self.force = force
         self.offline = offline
         self.progress = progress
         self.checkpoint_every_s = checkpoint_every_s
@@ -162,19 +178,18 @@ class _Run:
         started = time.perf_counter()
         memory = PeakMemory(self.device)
         make_repeatable(self.device, self.config.seed)
-        found = corpus.read(self.config)
-        batcher = self._batcher(found.train)
-        checks.check_batch(self.config, batcher)
-        checks.check_strategies(self.config, self.offline)
+        found = self._read()
         tower = text.load(self.config.text, offline=self.offline, progress=self.progress)
         text_about = _about(self.config.text, tower, tower.encoder)
         eyes = vision.load(self.config.vision, offline=self.offline, progress=self.progress)
         vision_about = _about(self.config.vision, eyes, eyes.model)
         tower = self._trimmed(tower, found)
         tower.settle(self.device)
-        batcher = dataclasses.replace(batcher, tokenize=tower.tokenize)
-        # Not before: settings that do not fit, or a tower that cannot be had, should leave nothing behind.
+        batcher = dataclasses.replace(_batcher(self.config, found), tokenize=tower.tokenize)
+        # Not before: settings that do not fit, or a tower that cannot be had, should leave all as it was.
         if self.world.first:
+            if self.force:
+                folders.clear(self.folder)
             configs.write(self.config, self.folder / record.CONFIG)
         store = self._features(eyes, vision_about.sha256, found)
         dual, text_account, vision_account = assemble(self.config, tower, eyes)
@@ -274,6 +289,12 @@ class _Run:
         checkpoint.remove(self.folder)
         return done
 
+    def _read(self) -> Corpus:
+        """The data. The first process checks settings and data for all."""
+        read: list[Corpus] = []
+        self.world.told(lambda: read.append(check(self.config, self.offline, self.world.size)))
+        return read[0] if read else corpus.read(self.config)
+
     def _trimmed(self, tower: TextTower, found: Corpus) -> TextTower:
         """The text tower, without the pieces of its vocabulary that the data does not use if so configured."""
         if not self.config.trim_vocab:
@@ -297,19 +318,6 @@ class _Run:
                     features.ensure(store, eyes, pictures, len(missing), self.device, self.dtype, self.progress)
         self.world.wait()
         return store
-
-    def _batcher(self, train: Split) -> Batcher:
-        """What makes the batches, as yet without a tokenizer."""
-        return Batcher(
-            entries=data.entries(train.rows),
-            tokenize=_no_tokenizer,
-            batch_size=self.config.batch_size,
-            pictures_per_caption=self.config.pictures_per_caption,
-            keyword_share=self.config.keyword_share,
-            seed=self.config.seed,
-            temperature=self.config.language_temperature,
-            bridge=bool(self.config.bridge),
-        )
 
     def _reduce_embedding(self, tower: TextTower, batcher: Batcher) -> int | None:
         """Where the word embedding trains: trains the rows alone that the data can reach. Returns how many."""
@@ -523,6 +531,20 @@ class _Run:
 
 def _about(name: str, tower: TextTower | VisionTower, module: nn.Module) -> Tower:
     return Tower(name=name, sha256=tower.digest(), parameters=sum(p.numel() for p in module.parameters()))
+
+
+def _batcher(config: RunConfig, found: Corpus) -> Batcher:
+    """What makes the batches, as yet without a tokenizer."""
+    return Batcher(
+        entries=data.entries(found.train.rows),
+        tokenize=_no_tokenizer,
+        batch_size=config.batch_size,
+        pictures_per_caption=config.pictures_per_caption,
+        keyword_share=config.keyword_share,
+        seed=config.seed,
+        temperature=config.language_temperature,
+        bridge=bool(config.bridge),
+    )
 
 
 def _no_tokenizer(captions: Sequence[str]) -> list[list[int]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from data_prep.errors import UserError
@@ -35,10 +38,27 @@ def resolve(config: RunConfig) -> RunConfig:
             "lr": config.lr or text.learning_rate,
             "vision_lr": (config.vision_lr or vision.learning_rate) if trains else None,
             "chunk_size": config.chunk_size or chunk,
+            "always_freeze": sorted(set(config.always_freeze)),
+            "vision_always_freeze": sorted(set(config.vision_always_freeze)),
             "device": device.type,
             "precision": "bf16" if dtype == torch.bfloat16 else "fp32",
         }
     )
+
+
+def overruled(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a file with others in their place.
+
+    The file of a run holds what its strategies came to: where another strategy is named, their rates and size of
+    chunks go with the old one, and with a preset the vision tower's strategy too.
+    """
+    kept = dict(settings)
+    if {"strategy", "vision_strategy"} & given.keys():
+        for key in ("lr", "vision_lr", "chunk_size"):
+            kept.pop(key, None)
+    if strategies.presets.find(str(given.get("strategy"))):
+        kept.pop("vision_strategy", None)
+    return {**kept, **given}
 
 
 def _spelled_out(config: RunConfig) -> RunConfig:

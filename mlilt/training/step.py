@@ -102,13 +102,12 @@ class Step:
         if isinstance(shown, Tensor):
             return self._chunks(places, lambda part: self._dual.encode_image(shown[list(part)].float()))
         parts = [places[start : start + self._chunk] for start in range(0, len(places), self._chunk)]
-        # Each is computed twice where there are several; the last is followed by the first, and that by the next batch.
-        after = dict(zip(map(tuple, parts), [*parts[1:], parts[0] if len(parts) > 1 else following], strict=True))
+        # Where there are several, all are computed twice; behind the last comes the next batch.
+        coming = iter([*parts, *(parts if len(parts) > 1 else []), following][1:])
 
         def encode(part: Sequence[int]) -> Tensor:
             pixels = shown.take(part)
-            shown.ahead(after[tuple(part)])
-            shown.ahead(following)
+            shown.ahead(next(coming))
             with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
                 return self._dual.encode_pixels(pixels.to(self._device, non_blocking=True))
 

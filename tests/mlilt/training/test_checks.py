@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from data_prep.errors import UserError
+from mlilt import record
 from mlilt.config import RunConfig
 from mlilt.data import Entry
 from mlilt.towers import text, vision
@@ -61,6 +63,34 @@ def test_accounts_of_the_architectures_are_those_of_the_towers(settings: Setting
     assert of_vision.count > 0
 
 
+def test_force_removes_nothing_before_the_settings_are_known_to_fit(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    kept = {record.RECORD: b"{}", record.WEIGHTS: b"weights", record.CONFIG: b"x"}
+    for name, content in kept.items():
+        (tmp_path / "run" / name).write_bytes(content)
+    for changes in ({"vision_strategy": "attention"}, {"batch_size": 4096}, {"text": "no-such-tower"}):
+        with pytest.raises(UserError):
+            loop.train(settings(**changes), out=tmp_path / "run", force=True, progress=False)
+    assert {name: (tmp_path / "run" / name).read_bytes() for name in kept} == kept
+
+
+def test_gpus_that_are_not_there_are_told_before_anything_is_started() -> None:
+    there = torch.cuda.device_count()
+    with pytest.raises(
+        UserError, match=rf"There are {there} GPUs here, not {there + 2}\. .*--processes {there + 2} "
+    ):
+        checks.check_gpus(RunConfig(lang="sw"), there + 2)
+    checks.check_gpus(RunConfig(lang="sw", device="cpu"), there + 2)
+
+
+def test_checkpointed_activations_need_blocks_that_are_known(settings: Settings) -> None:
+    changes = {"vision": "poolformer_s12", "vision_strategy": "bitfit", "activation_checkpointing": True}
+    with pytest.raises(
+        UserError, match=r"--activation-checkpointing does not fit the tower poolformer_s12: it is not"
+    ):
+        checks.check_strategies(resolve(settings(**changes)))
+
+
 def batcher_of(captions: int) -> Batcher:
     entries = [Entry((str(n),), (), str(n), (n,)) for n in range(captions)]
     return Batcher(entries, lambda texts: [[1] for _ in texts], 128, 1, 0.0, 0)
@@ -82,3 +112,5 @@ def test_a_bridge_without_any_english_is_told() -> None:
     batcher = Batcher(entries, lambda texts: [[1] for _ in texts], 4, 1, 0.0, 0, bridge=True)
     with pytest.raises(UserError, match=r"--bridge en: not one caption of qu comes with an English one"):
         checks.check_batch(RunConfig(lang="qu", batch_size=4, bridge="en"), batcher)
+    with pytest.raises(UserError, match=r"--bridge en leads to a language that is trained itself"):
+        checks.check_batch(RunConfig(lang="qu+en", batch_size=4, bridge="en"), batcher)

@@ -126,7 +126,8 @@ def test_a_batch_that_cannot_be_shared_is_told_with_sizes_that_can(batch: int, p
 
 
 def test_processes_that_cannot_share_the_batch_are_never_started(tmp_path: Path) -> None:
-    done = run([*MLILT, "train", "--lang", "sw", "--batch-size", "50", "--gpus", "4", "--data", str(tmp_path)])
+    command = ["train", "--lang", "sw", "--batch-size", "50", "--processes", "4", "--device", "cpu"]
+    done = run([*MLILT, *command, "--data", str(tmp_path)])
     assert done.returncode == 2
     assert done.stderr.strip().count("\n") == 0
     assert "4 processes cannot share a batch of 50 captions evenly. Use --batch-size 48 or 52" in done.stderr

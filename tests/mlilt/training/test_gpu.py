@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,17 +29,19 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
         {"strategy": "full", "activation_checkpointing": True},
         {"strategy": "lora", "vision_strategy": "full", "chunk_size": 16},
         {"strategy": "layernorm", "compile": True},
+        {"strategy": "layernorm", "vision_strategy": "layernorm", "kind": "cnn"},
     ],
-    ids=["layernorm", "full", "both towers in chunks", "compiled"],
+    ids=["layernorm", "full", "both towers in chunks", "compiled", "a CNN"],
 )
 def test_a_run_trains_in_bfloat16_and_repeats_on_the_same_gpu(
-    changes: dict[str, object],
+    changes: dict[str, Any],
     settings: Callable[..., RunConfig],
     tiny: dict[str, str],
     tiny_eyes: dict[str, str],
     tmp_path: Path,
 ) -> None:
-    config = settings(text=tiny["xlm-r"], vision=tiny_eyes["vit"], precision="bf16", device="cuda", **changes)
+    kind = changes.pop("kind", "vit")
+    config = settings(text=tiny["xlm-r"], vision=tiny_eyes[kind], precision="bf16", device="cuda", **changes)
     runs = [loop.train(config, out=tmp_path / str(n), progress=False) for n in range(2)]
     assert runs[0].device == "cuda"
     assert runs[0].costs.peak_cuda_bytes > 0

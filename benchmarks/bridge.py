@@ -1,0 +1,57 @@
+"""Does English as a bridge help? layernorm with and without `bridge="en"` on three languages, three seeds each."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mlilt
+from benchmarks._table import show
+from mlilt.comparison import results
+from mlilt.evaluation.statistics import bootstrap_interval, clusters
+
+LANGUAGES = ("sw", "yo", "qu")
+SEEDS = 3
+WAYS = {"without": "", "with": "en"}
+
+
+def run(folder: Path | None = None) -> None:
+    """Prints text → image recall@10 on each language's test split, and the difference paired by query.
+
+    Args:
+        folder: where data and runs go, and are found again; a temporary one by default.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        root = folder or Path(temporary)
+        rows = []
+        for lang in LANGUAGES:
+            data = root / "data" / lang
+            mlilt.prepare(lang, out=data, progress=False)
+            found: dict[str, list[results.Run]] = {way: [] for way in WAYS}
+            for seed in range(SEEDS):
+                for way, bridge in WAYS.items():
+                    out = root / f"{lang}-{bridge or 'none'}-s{seed}"
+                    mlilt.train(lang, seed=seed, bridge=bridge, data=str(data), out=out, resume=True, progress=False)
+                    found[way] += results.read_run(out)
+            hits = {way: np.stack([_hits(run) for run in runs]) for way, runs in found.items()}
+            change = 100 * (hits["with"].mean(0) - hits["without"].mean(0))
+            concepts = found["with"][0].asked["text_to_image", "all"].concepts
+            low, high = bootstrap_interval(clusters(change, concepts), lambda drawn: np.nanmean(drawn, axis=-1))
+            seconds = {way: np.mean([run.record.costs.wall_s for run in runs]) for way, runs in found.items()}
+            rows.append(
+                (
+                    lang,
+                    str(len(concepts)),
+                    *(" ".join(f"{100 * one.mean():.1f}" for one in hits[way]) for way in WAYS),
+                    f"{change.mean():+.1f} [{low:+.1f}, {high:+.1f}]",
+                    f"{seconds['with'] / seconds['without']:.2f} ×",
+                )
+            )
+    show(("language", "queries", "R@10 by seed, %", "with the bridge", "difference, points", "time of training"), rows)
+
+
+def _hits(run: results.Run) -> NDArray[np.bool_]:
+    return run.asked["text_to_image", "all"].ranks <= 10

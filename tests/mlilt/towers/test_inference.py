@@ -13,6 +13,7 @@ from torch.nn.functional import cosine_similarity
 from mlilt.towers import inference
 from mlilt.towers.inference import for_inference
 from mlilt.towers.vision import VisionTower
+from mlilt.training.device import store_frozen
 
 CPU = torch.device("cpu")
 
@@ -87,3 +88,16 @@ def test_a_norm_that_does_not_follow_its_neighbour_is_not_folded(eyes: VisionTow
     assert norms(fast) == 1
     with torch.inference_mode():
         torch.testing.assert_close(fast(pixels(tower)), tower(pixels(tower)))
+
+
+@pytest.mark.parametrize("architecture", ["mobilevit_xxs", "levit_128s"])
+def test_a_tower_of_convolutions_and_linear_layers_in_mixed_precision_is_folded_too(architecture: str) -> None:
+    """What a vision tower that trained in bfloat16 is: its frozen linear layers are kept in that."""
+    tower = lived_in(architecture).requires_grad_(False)
+    expected = tower(pixels(tower))
+    store_frozen(tower, torch.bfloat16)
+    assert {p.dtype for p in tower.parameters()} == {torch.float32, torch.bfloat16}
+    fast = for_inference(tower, torch.device("cpu"), torch.float32)
+    assert norms(fast.model) < norms(tower.model)
+    found = fast(pixels(tower))
+    assert float(cosine_similarity(found, expected).min()) > 0.999

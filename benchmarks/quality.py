@@ -19,10 +19,14 @@ SEEDS = 3
 STRATEGIES = ("layernorm", "full")
 
 
-def run() -> None:
-    """Prints recall on 200 concepts (both vendors' pictures of each), and on all of the test split."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
+def run(folder: Path | None = None) -> None:
+    """Prints recall on 200 concepts (both vendors' pictures of each), and on all of the test split.
+
+    Args:
+        folder: where data and runs go, and are found again; a temporary one by default.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        root = folder or Path(temporary)
         prepared = mlilt.prepare("sw", out=root / "sw", progress=False)
         comparison = mlilt.compare(
             "sw", STRATEGIES, SEEDS, root / "runs", root / "report", progress=True, data=str(prepared.folder)

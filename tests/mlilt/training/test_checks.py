@@ -76,18 +76,14 @@ def test_force_removes_nothing_before_the_settings_are_known_to_fit(settings: Se
 
 def test_gpus_that_are_not_there_are_told_before_anything_is_started() -> None:
     there = torch.cuda.device_count()
-    with pytest.raises(
-        UserError, match=rf"There are {there} GPUs here, not {there + 2}\. .*--processes {there + 2} "
-    ):
+    with pytest.raises(UserError, match=rf"There are {there} GPUs here, not {there + 2}\. .*--processes {there + 2} "):
         checks.check_gpus(RunConfig(lang="sw"), there + 2)
     checks.check_gpus(RunConfig(lang="sw", device="cpu"), there + 2)
 
 
 def test_checkpointed_activations_need_blocks_that_are_known(settings: Settings) -> None:
     changes = {"vision": "poolformer_s12", "vision_strategy": "bitfit", "activation_checkpointing": True}
-    with pytest.raises(
-        UserError, match=r"--activation-checkpointing does not fit the tower poolformer_s12: it is not"
-    ):
+    with pytest.raises(UserError, match=r"--activation-checkpointing does not fit the tower poolformer_s12: it is not"):
         checks.check_strategies(resolve(settings(**changes)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,8 +28,11 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 MLILT = [sys.executable, "-m", "mlilt"]
 
 
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
 def run(command: Sequence[str], **changes: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **changes}
+    environment = {**ENVIRONMENT, **changes}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -71,6 +75,30 @@ def test_two_processes_of_32_captions_train_the_weights_that_one_of_64_trains(
         assert {k: other[k] for k in ("step", "pairs", "captions")} == {
             k: step[k] for k in ("step", "pairs", "captions")
         }
+
+
+def test_two_machines_train_together_by_the_documented_line(
+    settings: Callable[..., RunConfig],
+    tiny: dict[str, str],
+    tmp_path: Path,
+    same_weights: Callable[[Path, Path, float], None],
+) -> None:
+    """Two launchers that know nothing of each other but the first one's address; here both are on one machine."""
+    config = settings(text=tiny["xlm-r"], batch_size=32, epochs=1, device="cpu")
+    loop.train(config, out=tmp_path / "alone", progress=False)
+    configs.write(config, tmp_path / "config.toml")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}"]
+    command = ["-m", "mlilt", "train", "--config", str(tmp_path / "config.toml"), "--out", str(tmp_path / "two")]
+    launchers = [
+        subprocess.Popen([sys.executable, "-m", "torch.distributed.run", *line, *command], env=ENVIRONMENT)
+        for _ in range(2)
+    ]
+    assert [launcher.wait(timeout=300) for launcher in launchers] == [0, 0]
+    assert record.read(tmp_path / "two").processes == 2
+    same_weights(tmp_path / "alone", tmp_path / "two", 1e-5)
 
 
 def test_mlilt_itself_starts_the_processes_and_passes_on_their_error(
@@ -140,7 +168,7 @@ def test_an_interrupt_ends_all_processes_and_leaves_a_run_to_go_on_with(
     command = [*MLILT, "train", "--config", str(tmp_path / "config.toml"), "--out", str(tmp_path / "run")]
     process = subprocess.Popen(
         [*command, "--processes", "2"],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

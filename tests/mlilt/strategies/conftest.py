@@ -91,7 +91,7 @@ def small() -> Callable[[str], Small]:
     return Small
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     """So little work is only slowed down by sharing it."""
     threads = torch.get_num_threads()

@@ -41,9 +41,11 @@ def losses(folder: Path) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, lines) if "loss" in line]
 
 
+# Norms: each of their gradients is a sum over all tokens. Where a gradient is all but zero, as single elements of an
+# embedding have it, Adam turns its rounding into a full step.
 CASES = {
-    "text": {"strategy": "full", "chunk_size": 7},
-    "both": {"strategy": "layernorm", "vision_strategy": "full", "objective": "siglip", "bridge": "en"},
+    "text": {"strategy": "layernorm", "chunk_size": 7},
+    "both": {"strategy": "layernorm", "vision_strategy": "layernorm", "objective": "siglip", "bridge": "en"},
 }
 
 
@@ -57,8 +59,7 @@ def test_two_processes_of_32_captions_train_the_weights_that_one_of_64_trains(
     same_weights: Callable[[Path, Path, float], None],
 ) -> None:
     vision = {"vision": tiny_eyes["cnn"]} if case == "both" else {}
-    # Adam turns rounding into steps of up to a learning rate's size where a gradient is all but zero.
-    config = settings(text=tiny["mbert"], batch_size=64, lr=3e-4, projection_lr=3e-4, **vision, **CASES[case])
+    config = settings(text=tiny["mbert"], batch_size=64, lr=1e-3, projection_lr=1e-3, **vision, **CASES[case])
     alone = loop.train(config, out=tmp_path / "alone", progress=False)
     configs.write(config, tmp_path / "config.toml")
     done = run(

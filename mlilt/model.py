@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from data_prep.errors import UserError
 from mlilt import learned, record, strategies
@@ -34,19 +34,29 @@ def assemble(config: RunConfig, tower: TextTower, eyes: VisionTower) -> tuple[Du
 
     Initial weights follow from torch's generator: seed it before.
     """
-    text_account = strategies.apply(
-        strategies.load(config.strategy), tower.encoder, config.always_freeze, f"the text tower {config.text}"
-    )
-    vision_account = strategies.apply(
-        strategies.load(config.vision_strategy or FROZEN),
-        eyes.model,
-        config.vision_always_freeze,
-        f"the vision tower {config.vision}",
-    )
+    text_account, vision_account = apply_strategies(config, tower.encoder, eyes.model)
     bias = objectives.load(config.objective).bias
     trains = bool(vision_account.trained)
     dual = DualEncoder(tower, eyes.width, config.dim, config.temperature, bias, eyes if trains else None)
     return dual.eval(), text_account, vision_account
+
+
+def apply_strategies(config: RunConfig, language: nn.Module, eyes: nn.Module) -> tuple[Account, Account]:
+    """Applies a run's strategies to its text encoder and its vision model, and gives both accounts.
+
+    Raises:
+        UserError: a strategy finds nothing to train there, or does not fit.
+    """
+    text_account = strategies.apply(
+        strategies.load(config.strategy), language, config.always_freeze, f"the text tower {config.text}"
+    )
+    vision_account = strategies.apply(
+        strategies.load(config.vision_strategy or FROZEN),
+        eyes,
+        config.vision_always_freeze,
+        f"the vision tower {config.vision}",
+    )
+    return text_account, vision_account
 
 
 def encode_captions(dual: DualEncoder, captions: Sequence[str], dtype: torch.dtype, projected: bool = True) -> Tensor:

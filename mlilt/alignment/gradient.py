@@ -66,8 +66,13 @@ class Side:
 
     def rows(self, rank: int) -> slice:
         """Where a process's embeddings are among all."""
-        start = sum(self.counts[:rank])
-        return slice(start, start + self.counts[rank])
+        return share(self.counts, rank)
+
+
+def share(counts: Sequence[int], rank: int) -> slice:
+    """Where a process's share is, given how many each has, one process after the other."""
+    start = sum(counts[:rank])
+    return slice(start, start + counts[rank])
 
 
 @dataclass(frozen=True, slots=True)

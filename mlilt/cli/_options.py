@@ -27,9 +27,6 @@ Vision = Annotated[
 Data = Annotated[str | None, typer.Option("--data", help="The prepared data set. (default: data/LANG)")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Times every picture is seen. (default: 10)")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Captions a batch. (default: 128)")]
-LearningRate = Annotated[
-    float | None, typer.Option("--lr", help="Peak learning rate of the text tower. (default: the strategy's own)")
-]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. (default: auto)", metavar="DEVICE")]
 Precision = Annotated[
     str | None, typer.Option("--precision", help="auto, fp32 or bf16. (default: auto)", metavar="PRECISION")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from data_prep.errors import UserError
-from mlilt import strategies
-from mlilt.config import FROZEN, RunConfig
+from mlilt.config import RunConfig
+from mlilt.model import apply_strategies
 from mlilt.strategies import Account
 from mlilt.strategies._anatomy import blocks
 from mlilt.towers import blueprint
@@ -24,18 +24,7 @@ def check_strategies(config: RunConfig, offline: bool = False) -> tuple[Account,
     """
     language = blueprint.text(config.text, offline=offline)
     eyes = blueprint.vision(config.vision, offline=offline)
-    text = strategies.apply(
-        strategies.load(config.strategy),
-        language,
-        config.always_freeze,
-        f"the text tower {config.text}",
-    )
-    vision = strategies.apply(
-        strategies.load(config.vision_strategy or FROZEN),
-        eyes,
-        config.vision_always_freeze,
-        f"the vision tower {config.vision}",
-    )
+    text, vision = apply_strategies(config, language, eyes)
     for trains, tower, name in ((text.trained, language, config.text), (vision.trained, eyes, config.vision)):
         if trains and config.activation_checkpointing:
             try:

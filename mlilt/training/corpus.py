@@ -101,11 +101,12 @@ def read(config: RunConfig) -> Corpus:
                 raise UserError(f"{folder} has fewer than two concepts in its {split} split. Prepare more of them.")
             splits[split][code] = Split(rows, [(folder, split)])
     return Corpus(
-        _joined(list(splits["train"].values())), splits["validation"], splits["test"], digest(config), pictures
+        joined(list(splits["train"].values())), splits["validation"], splits["test"], digest(config), pictures
     )
 
 
-def _joined(splits: Sequence[Split]) -> Split:
+def joined(splits: Sequence[Split]) -> Split:
+    """All of several splits as one."""
     return Split(
         [row for split in splits for row in split.rows], [folder for split in splits for folder in split.folders]
     )

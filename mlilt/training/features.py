@@ -86,7 +86,7 @@ class FeatureStore:
                     file.flush()
                     os.fsync(file.fileno())
         except OSError as error:
-            raise _unwritable(error) from error
+            raise unwritable("feature", error) from error
 
     @property
     def _features(self) -> Path:
@@ -118,13 +118,14 @@ def store_for(sha256: str, preprocessing: str, width: int, dtype: torch.dtype) -
         if not (folder / "about.json").exists():
             (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     except OSError as error:
-        raise _unwritable(error) from error
+        raise unwritable("feature", error) from error
     return FeatureStore(folder, width)
 
 
-def _unwritable(error: OSError) -> UserError:
+def unwritable(what: str, error: OSError) -> UserError:
+    """What to say of a part of the cache that cannot be written."""
     return UserError(
-        f"The feature cache cannot be written: {error}. Free some space in {cache_folder()}, or set MLILT_CACHE to "
+        f"The {what} cache cannot be written: {error}. Free some space in {cache_folder()}, or set MLILT_CACHE to "
         "another folder."
     )
 

@@ -311,11 +311,10 @@ class _Run:
         splits = [found.train, *(split for by in (found.validation, found.test) for split in by.values() if frozen)]
         # On each machine one process computes, and the others find it done.
         if distributed.local_rank() == 0:
-            for split in splits:
-                missing = set(split.image_ids) - set(store.place())
-                if missing:
-                    pictures = split.pictures(missing)
-                    features.ensure(store, eyes, pictures, len(missing), self.device, self.dtype, self.progress)
+            wanted = corpus.joined(splits)
+            if missing := set(wanted.image_ids) - set(store.place()):
+                pictures = wanted.pictures(missing)
+                features.ensure(store, eyes, pictures, len(missing), self.device, self.dtype, self.progress)
         self.world.wait()
         return store
 
@@ -434,7 +433,7 @@ class _Run:
         with bar(label, captions, unit="captions", show=self.progress) as running:
             running.advance(self.totals.captions)
             for epoch in range(first // batcher.steps, self.config.epochs):
-                batches = batcher.epoch(epoch)
+                batches = [batch.dealt(self.world.size) for batch in batcher.epoch(epoch)]
                 for place, batch in enumerate(batches):
                     if epoch * batcher.steps + place < step:
                         continue

@@ -14,9 +14,9 @@ from filelock import FileLock
 from torch import Tensor
 
 from data_prep.carriers import cache_folder
-from data_prep.errors import UserError
 from mlilt.towers.vision import VisionTower
 from mlilt.training.corpus import Split
+from mlilt.training.features import unwritable
 
 # Chunks of pixels that wait for the model at most.
 _WAITING = 3
@@ -42,10 +42,7 @@ class Pictures:
                 if not path.exists():
                     _write(split, path)
         except OSError as error:
-            raise UserError(
-                f"The picture cache cannot be written: {error}. Free some space in {cache_folder()}, or set "
-                "MLILT_CACHE to another folder."
-            ) from error
+            raise unwritable("picture", error) from error
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         place = {image_id: n for n, image_id in enumerate(table["image_id"].to_pylist())}
         self._place = [place[image_id] for image_id in split.image_ids]

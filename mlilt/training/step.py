@@ -60,14 +60,12 @@ class Step:
         """Sets the gradient of all that trains, the same in every process, and returns the batch's loss.
 
         Args:
-            batch: the batch, the same in every process.
-            following: the next one, whose pictures may be decoded meanwhile.
+            batch: the batch, dealt to the processes, the same in each.
+            following: the next one, dealt too, whose pictures may be decoded meanwhile.
         """
         world = self._world
-        batch = batch.dealt(world.size)
         captions, pictures = batch.shares(world.size)
-        own = slice(sum(captions[: world.rank]), sum(captions[: world.rank + 1]))
-        own_pictures = slice(sum(pictures[: world.rank]), sum(pictures[: world.rank + 1]))
+        own, own_pictures = gradient.share(captions, world.rank), gradient.share(pictures, world.rank)
         places = self._image[batch.pictures]
         sides = {
             "text": Side(self._captions(batch.tokens[own]), captions),
@@ -101,7 +99,7 @@ class Step:
         shown = self._shown
         if isinstance(shown, Tensor):
             return self._chunks(places, lambda part: self._dual.encode_image(shown[list(part)].float()))
-        parts = [places[start : start + self._chunk] for start in range(0, len(places), self._chunk)]
+        parts = self._parts(places)
         # Where there are several, all are computed twice; behind the last comes the next batch.
         coming = iter([*parts, *(parts if len(parts) > 1 else []), following][1:])
 
@@ -117,15 +115,16 @@ class Step:
         """Places of the first chunk of this process's pictures of a batch."""
         if batch is None or isinstance(self._shown, Tensor):
             return []
-        batch = batch.dealt(self._world.size)
-        start = sum(batch.shares(self._world.size)[1][: self._world.rank])
-        return self._image[batch.pictures[start : start + self._chunk]].tolist()
+        own = gradient.share(batch.shares(self._world.size)[1], self._world.rank)
+        return self._image[batch.pictures[own][: self._chunk]].tolist()
+
+    def _parts(self, items: Sequence[T]) -> list[Sequence[T]]:
+        return [items[start : start + self._chunk] for start in range(0, len(items), self._chunk)]
 
     def _chunks(self, items: Sequence[T], encode: Callable[[Sequence[T]], Tensor]) -> list[Callable[[], Tensor]]:
         if not items:
             return [lambda: torch.empty(0, len(self._dual.text_projection.weight), device=self._device)]
-        parts = [items[start : start + self._chunk] for start in range(0, len(items), self._chunk)]
-        return [lambda part=part: encode(part) for part in parts]  # type: ignore[misc]
+        return [lambda part=part: encode(part) for part in self._parts(items)]  # type: ignore[misc]
 
     def _add_up(self) -> None:
         """Adds up all processes' parts of the gradients. What has a gradient in none keeps none."""

@@ -60,6 +60,9 @@ class RunConfig(BaseModel):
     vision_lr: float | None = Field(default=None, gt=0, description="of the vision tower; else its strategy's")
     projection_lr: float = Field(default=3e-3, gt=0, description="peak learning rate of projections and temperature")
     weight_decay: float = Field(default=0.02, ge=0, description="of matrices; not of embeddings, norms, biases")
+    adam_epsilon: float = Field(
+        default=1e-8, gt=0, description="AdamW's: gradients far below it move weights little; CLIP's is 1e-6"
+    )
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of steps in which learning rates rise")
     dim: int = Field(default=256, ge=2, description="size of the shared space")
     projection_init: Literal["cca", "random"] = Field(

@@ -33,6 +33,7 @@ def optimizer(dual: DualEncoder, config: RunConfig) -> torch.optim.Optimizer:
         groups.setdefault((lr, decay), []).append(parameter)
     return torch.optim.AdamW(
         [{"params": g, "lr": lr, "peak_lr": lr, "weight_decay": decay} for (lr, decay), g in groups.items()],
+        eps=config.adam_epsilon,
         fused=True,
     )
 

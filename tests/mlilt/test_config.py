@@ -32,6 +32,7 @@ SETTINGS = st.fixed_dictionaries(
         "epochs": st.integers(1, 1000),
         "lr": st.one_of(st.none(), st.floats(1e-9, 10)),
         "weight_decay": st.floats(0, 1),
+        "adam_epsilon": st.floats(1e-12, 1),
         "warmup": st.floats(0, 0.99),
         "temperature": st.floats(0.001, 0.5),
         "keyword_share": st.floats(0, 1),

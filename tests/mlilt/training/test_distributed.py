@@ -41,8 +41,6 @@ def losses(folder: Path) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, lines) if "loss" in line]
 
 
-# Norms: each of their gradients is a sum over all tokens. Where a gradient is all but zero, as single elements of an
-# embedding have it, Adam turns its rounding into a full step.
 CASES = {
     "text": {"strategy": "layernorm", "chunk_size": 7},
     "both": {"strategy": "layernorm", "vision_strategy": "layernorm", "objective": "siglip", "bridge": "en"},
@@ -56,10 +54,11 @@ def test_two_processes_of_32_captions_train_the_weights_that_one_of_64_trains(
     tiny: dict[str, str],
     tiny_eyes: dict[str, str],
     tmp_path: Path,
+    steady: dict[str, float],
     same_weights: Callable[[Path, Path, float], None],
 ) -> None:
     vision = {"vision": tiny_eyes["cnn"]} if case == "both" else {}
-    config = settings(text=tiny["mbert"], batch_size=64, lr=1e-3, projection_lr=1e-3, **vision, **CASES[case])
+    config = settings(text=tiny["mbert"], batch_size=64, lr=1e-3, projection_lr=1e-3, **steady, **vision, **CASES[case])
     alone = loop.train(config, out=tmp_path / "alone", progress=False)
     configs.write(config, tmp_path / "config.toml")
     done = run(
@@ -83,10 +82,11 @@ def test_two_machines_train_together_by_the_documented_line(
     settings: Callable[..., RunConfig],
     tiny: dict[str, str],
     tmp_path: Path,
+    steady: dict[str, float],
     same_weights: Callable[[Path, Path, float], None],
 ) -> None:
     """Two launchers that know nothing of each other but the first one's address; here both are on one machine."""
-    config = settings(text=tiny["xlm-r"], batch_size=32, epochs=1, device="cpu")
+    config = settings(text=tiny["xlm-r"], batch_size=32, epochs=1, device="cpu", **steady)
     loop.train(config, out=tmp_path / "alone", progress=False)
     configs.write(config, tmp_path / "config.toml")
     with socket.socket() as free:

@@ -53,10 +53,11 @@ def test_the_gpu_trains_the_weights_that_the_cpu_trains(
     settings: Callable[..., RunConfig],
     tiny: dict[str, str],
     tmp_path: Path,
+    steady: dict[str, float],
     same_weights: Callable[[Path, Path, float], None],
 ) -> None:
     for device in ("cpu", "cuda"):
-        config = settings(text=tiny["mbert"], strategy="bitfit", device=device, epochs=1)
+        config = settings(text=tiny["mbert"], strategy="bitfit", device=device, epochs=1, **steady)
         loop.train(config, out=tmp_path / device, progress=False)
     same_weights(tmp_path / "cpu", tmp_path / "cuda", 2e-3)
 

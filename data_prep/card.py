@@ -36,6 +36,8 @@ def render(
     examples: Sequence[Example],
     log: DropLog,
     tokenizer: tuple[str, Tokenize] | None,
+    steps: Mapping[str, Mapping[str, object]],
+    stored: str = "",
 ) -> str:
     """The card as Markdown with the Hub's metadata header.
 
@@ -45,6 +47,8 @@ def render(
         examples: all rows of the data set.
         log: what was dropped and changed.
         tokenizer: the text tower's name and a function that counts tokens of captions; None if not at hand.
+        steps: all steps that the examples went through, with their options.
+        stored: where the pictures lie, seen from the data set's folder, if not in it.
     """
     licences = sorted({part for e in examples for part in e.licence.split("+")})
     captions = [c for e in {e.concept: e for e in examples}.values() for c in e.captions]
@@ -84,6 +88,8 @@ def render(
         if tokenizer
         else "not measured: no tokenizer was at hand"
     )
+    flags = Counter(flag for e in examples for flag in e.flags)
+    machines = Counter(e.origin for e in examples if e.origin)
     changes = [[what, n] for what, n in sorted(log.changes.items()) if n]
     parts = [
         f"---\n{yaml}\n---\n\n# {language.name} ({language.autonym}) captioned pictures",
@@ -100,7 +106,7 @@ def render(
         + table(
             ["source", "title", "licences", "pictures", "citation"],
             [
-                [n, f"[{a.title}]({a.homepage})", ", ".join(a.licences), a.pictures, a.citation]
+                [n, f"[{a.title}]({a.homepage})" if a.homepage else a.title, ", ".join(a.licences), a.pictures, a.citation]
                 for n, a in abouts.items()
             ],
         ),
@@ -108,16 +114,26 @@ def render(
         "## Left out\n\n"
         + (
             table(["source", "reason", "items"], [[s, r, n] for (s, r), n in log.by_reason().items()])
-            if log.drops
+            if log.counts
             else "Nothing."
         )
         + "\n\nEach item is listed in `drops.jsonl`.",
+        "## Flagged\n\n"
+        + (table(["what a person should look at", "pictures"], flags.most_common()) if flags else "Nothing."),
         "## Changed\n\n" + (table(["what", "times"], changes) if changes else "Nothing."),
+        "## Steps\n\n"
+        + table(
+            ["step", "options"], [[name, ", ".join(f"{k}={v}" for k, v in o.items())] for name, o in steps.items()]
+        ),
         "## Columns\n\n"
         + table(
             ["column", "meaning"],
             [
-                ["image", "the picture, RGB PNG of at most 512 pixels a side"],
+                [
+                    "image",
+                    "the picture, an RGB PNG, or JPEG if it was one"
+                    + (f"; its path is one in the folder {stored}, which several data sets share" if stored else ""),
+                ],
                 ["image_id", "first 16 hex digits of the SHA-256 of its bytes"],
                 ["captions", "captions in the language, the first being the main one"],
                 ["keywords", "words for parts of the picture"],
@@ -126,9 +142,16 @@ def render(
                 ["source, category, variant", "where the picture is from"],
                 ["licence, attribution", "SPDX identifiers and whom to credit"],
                 ["language", "BCP-47 code"],
+                ["origin, chrf", "what translated the captions, if a machine did, and how well (chrF of the way back)"],
+                ["flags", "what a person should look at"],
             ],
         ),
     ]
+    if machines:
+        listed = "; ".join(f"{n} pictures by {origin}" for origin, n in machines.most_common())
+        parts.insert(6, f"## Machine-translated\n\n{listed}. None is in the test split unless a step says so.")
+    if log.notes:
+        parts.insert(6, "## Notes\n\n" + "\n".join(f"- {note}" for note in log.notes))
     if language.caveats:
         parts.insert(3, "## Caveats\n\n" + "\n".join(f"- {c}" for c in language.caveats))
     return "\n\n".join(parts) + "\n"

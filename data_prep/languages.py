@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from data_prep.errors import UnknownNameError, UserError
 
 _SHIPPED = Path(__file__).resolve().parent.parent / "languages"
-
-
+_UNSPACED = {"Hans", "Hant", "Jpan", "Khmr", "Laoo", "Mymr", "Thai", "Tibt"}
 _Text = Annotated[str, Field(min_length=1)]
+Macroarea = Literal["Africa", "Australia", "Eurasia", "North America", "Papunesia", "South America"]
 
 
 class Language(BaseModel):
@@ -24,16 +24,35 @@ class Language(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     code: str = Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="BCP-47 tag; the file's name")
+    iso639_1: str | None = Field(default=None, pattern=r"^[a-z]{2}$", description="ISO 639-1 code, if there is one")
     iso639_3: str = Field(pattern=r"^[a-z]{3}$", description="ISO 639-3 code of the individual language")
+    flores200: list[Annotated[str, Field(pattern=r"^[a-z]{3}_[A-Z][a-z]{3}$")]] = Field(
+        default_factory=list, description="FLORES-200 codes, which NLLB models take, the best first; several have none"
+    )
     name: str = Field(min_length=1, description="name in English")
     autonym: str = Field(min_length=1, description="the language's own name for itself")
     script: str = Field(pattern=r"^[A-Z][a-z]{3}$", description="ISO 15924 code of the script captions are in")
     direction: Literal["ltr", "rtl"] = Field(default="ltr", description="writing direction")
+    family: _Text | None = Field(default=None, description="language family, by Glottolog's name")
+    branch: _Text | None = Field(default=None, description="well-known group of languages within the family")
+    macroarea: Macroarea | None = Field(default=None, description="where it is at home, in Glottolog's terms")
+    pretraining: list[Literal["xlm-r", "mbert"]] | None = Field(
+        default=None, description="models that saw it, in this script, in their pretraining; empty: neither did"
+    )
     sources: dict[str, _Text] = Field(
         min_length=1,
-        description="sources that hold captions in it, each with the locale code the source files it under",
+        description="sources that hold captions, or class names and templates for zero-shot, in it, each with the "
+        "locale code the source files it under",
+    )
+    steps: dict[str, dict[str, str | int | float | bool]] = Field(
+        default_factory=dict, description="options of steps that suit the language, by the step's name"
     )
     caveats: list[_Text] = Field(default_factory=list, description="what a user of the data should know")
+
+    @property
+    def spaced(self) -> bool:
+        """True if words are written with spaces between them."""
+        return self.script not in _UNSPACED
 
 
 def folders() -> list[Path]:
@@ -100,7 +119,11 @@ def load_language(code: str) -> Language:
     files = _files()
     if code in files:
         return read_language(files[code])
-    by_name = {n.casefold(): lang.code for lang in load_languages() for n in (lang.iso639_3, lang.autonym, lang.name)}
+    by_name: dict[str, str] = {}
+    for lang in load_languages():
+        for name in (lang.iso639_3, lang.autonym, lang.name, lang.code):
+            # Where two share a name, such as cmn, the one without a script goes first.
+            by_name.setdefault(name.casefold(), lang.code)
     if code.casefold() in by_name:
         raise UserError(f"There is no language code {code!r}. Did you mean {by_name[code.casefold()]}?")
     raise UnknownNameError(

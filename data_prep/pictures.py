@@ -5,21 +5,92 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
+import imagehash
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from data_prep.records import Cell, Picture, Region, Slice
 
 MAX_FILE_BYTES = 64 * 1024**2
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 512
 MIN_SIDE = 8
+MAX_ASPECT = 8.0
 
 
 class PictureError(ValueError):
     """A picture that cannot be used; the message is a short fixed phrase, fit for counting."""
 
 
-def decode(picture: Path | bytes) -> Image.Image:
+def read(picture: Picture) -> bytes:
+    """The encoded picture, from wherever it is; of a region that of the whole.
+
+    Raises:
+        PictureError: empty, too large, or not to be read.
+    """
+    if isinstance(picture, Region):
+        return read(picture.picture)
+    try:
+        if isinstance(picture, Cell):
+            data = _cell(picture)
+        elif isinstance(picture, Slice):
+            _check_size(picture.length)
+            with picture.path.open("rb") as file:
+                file.seek(picture.offset)
+                data = file.read(picture.length)
+        elif isinstance(picture, Path):
+            _check_size(picture.stat().st_size)
+            data = picture.read_bytes()
+        else:
+            data = picture
+    except OSError as error:
+        raise PictureError(f"the picture cannot be read: {error.strerror or error}") from error
+    _check_size(len(data))
+    return data
+
+
+def _check_size(size: int) -> None:
+    if size == 0:
+        raise PictureError("the picture file is empty")
+    if size > MAX_FILE_BYTES:
+        raise PictureError(f"the picture file is larger than {MAX_FILE_BYTES >> 20} MiB")
+
+
+@lru_cache(maxsize=2)
+def _table(path: Path) -> tuple[Any, list[int]]:
+    """A Parquet file, and where its row groups start."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    return file, [0, *accumulate(sizes)]
+
+
+# Rows are asked for in their order, so that one group of them is enough to keep.
+@lru_cache(maxsize=1)
+def _group(path: Path, group: int, column: str) -> Any:
+    return _table(path)[0].read_row_group(group, columns=[column]).column(0)
+
+
+def _cell(cell: Cell) -> bytes:
+    _, starts = _table(cell.path)
+    group = bisect_right(starts, cell.row) - 1
+    value = _group(cell.path, group, cell.column)[cell.row - starts[group]].as_py()
+    if isinstance(value, dict):
+        value = value.get("bytes")
+    if not isinstance(value, bytes):
+        raise PictureError("there is no picture in its row")
+    return value
+
+
+def decode(picture: Picture) -> Image.Image:
     """Decodes PNG, JPEG, WebP, GIF, BMP, TIFF or SVG to 8-bit RGB, upright, transparency laid on white.
 
     Of an animation the first frame is taken.
@@ -27,15 +98,12 @@ def decode(picture: Path | bytes) -> Image.Image:
     Raises:
         PictureError: empty, too large, of an unknown format, damaged or cut short.
     """
-    try:
-        size = len(picture) if isinstance(picture, bytes) else picture.stat().st_size
-        if size == 0:
-            raise PictureError("the picture file is empty")
-        if size > MAX_FILE_BYTES:
-            raise PictureError(f"the picture file is larger than {MAX_FILE_BYTES >> 20} MiB")
-        data = picture if isinstance(picture, bytes) else picture.read_bytes()
-    except OSError as error:
-        raise PictureError(f"the picture cannot be read: {error.strerror}") from error
+    return _decode(picture)[0]
+
+
+def _decode(picture: Picture) -> tuple[Image.Image, bool]:
+    """The picture, and whether its file was compressed with losses."""
+    data = read(picture)
     if re.match(rb"\s*(<\?xml|<svg|<!DOCTYPE svg)", data[:256].removeprefix(b"\xef\xbb\xbf")):
         data = _rasterize(data)
     try:
@@ -43,7 +111,8 @@ def decode(picture: Path | bytes) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise PictureError(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels")
         image.load()
-        return plain(image)
+        lossy = image.format in ("JPEG", "MPO") or (image.format == "WEBP" and b"VP8 " in data[:64])
+        made = plain(image)
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
@@ -52,21 +121,67 @@ def decode(picture: Path | bytes) -> Image.Image:
         raise PictureError("the picture is of no known format") from error
     except Exception as error:  # Pillow's decoders raise many kinds, SyntaxError and struct.error among them
         raise PictureError("the picture is damaged or cut short") from error
+    return (_crop(made, picture.box) if isinstance(picture, Region) else made), lossy
 
 
-def canonical(picture: Path | bytes) -> tuple[bytes, str]:
-    """The picture as an RGB PNG of at most `MAX_SIDE` pixels a side, and the first 16 hex digits of its SHA-256.
+def _crop(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    left, top, width, height = box
+    right, bottom = min(left + width, image.width), min(top + height, image.height)
+    left, top = max(left, 0), max(top, 0)
+    if left >= right or top >= bottom:
+        raise PictureError("the region is outside the picture")
+    return image.crop((left, top, right, bottom))
+
+
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """A picture in the plain form that data sets hold.
+
+    Attributes:
+        data: RGB, PNG or, where the original was compressed with losses, JPEG. No metadata.
+        suffix: "png" or "jpg".
+        image_id: the first 16 hex digits of the data's SHA-256.
+        look: 200 bytes to tell look-alikes by: a perceptual hash (pHash, 64 bits) and the colours at 8 x 8 points.
+    """
+
+    data: bytes
+    suffix: str
+    image_id: str
+    look: bytes
+
+
+def canonical(
+    picture: Picture, max_side: int = MAX_SIDE, min_side: int = MIN_SIDE, max_aspect: float = MAX_ASPECT
+) -> Canonical:
+    """Decodes a picture and brings it into the plain form, at most `max_side` pixels a side.
 
     Raises:
-        PictureError: as `decode`, or the picture is smaller than `MIN_SIDE` pixels.
+        PictureError: as `decode`, or the picture is smaller than `min_side` pixels, or longer than `max_aspect` times
+            its other side.
     """
-    image = decode(picture)
-    if min(image.size) < MIN_SIDE:
-        raise PictureError(f"the picture is smaller than {MIN_SIDE} pixels")
-    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    image, lossy = _decode(picture)
+    if min(image.size) < min_side:
+        raise PictureError(f"the picture is smaller than {min_side} pixels")
+    if max(image.size) > max_aspect * min(image.size):
+        raise PictureError(f"the picture is more than {max_aspect:g} times as long as wide")
+    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    image.save(out, "PNG", compress_level=4)
-    return out.getvalue(), hashlib.sha256(out.getvalue()).hexdigest()[:16]
+    if lossy:
+        image.save(out, "JPEG", quality=92, subsampling=0)
+    else:
+        image.save(out, "PNG", compress_level=4)
+    data = out.getvalue()
+    return Canonical(data, "jpg" if lossy else "png", hashlib.sha256(data).hexdigest()[:16], look(image))
+
+
+def look(image: Image.Image) -> bytes:
+    """What an RGB picture looks like: its perceptual hash (8 bytes) and its colours at 8 x 8 points (192 bytes).
+
+    Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010.
+    """
+    small = image.resize((64, 64), Image.Resampling.BOX, reducing_gap=2.0)
+    bits = np.packbits(imagehash.phash(small).hash).tobytes()
+    return bits + small.resize((8, 8), Image.Resampling.BOX).tobytes()
 
 
 def plain(image: Image.Image) -> Image.Image:

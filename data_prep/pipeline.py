@@ -4,32 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from glob import escape
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from data_prep import card, contact_sheet, registry, sources
-from data_prep.carriers import fetch
+from data_prep import browse, card, contact_sheet, logs, pieces, registry, shards, sources, workers
 from data_prep.errors import UserError
 from data_prep.languages import Language, load_language
+from data_prep.locate import Files, locate
+from data_prep.pieces import Work
 from data_prep.progress import bar
-from data_prep.records import DropLog, Example
+from data_prep.records import Drop, DropLog, Example
+from data_prep.rows import Rows
 from data_prep.sources._base import Source
-from data_prep.steps import captions, deduplicate, normalize, pictures, split
+from data_prep.steps import _spec
+from data_prep.steps.split import SPLITS
+from data_prep.store import Store
 
 MANIFEST = "mlilt.json"
-FORMAT = 1
+FORMAT = 2
 
-# The picture step comes late, so that no picture is decoded for nothing; deduplication comes again after it,
-# since two files that differ may hold the same picture.
-STEPS = (deduplicate, normalize, captions, pictures, deduplicate, split)
+# Steps that see a piece at a time: those with a process of their own, then those that any process does, before
+# pictures are decoded. Last those that judge the whole: each picture's concept is settled before splits are, and only
+# then is it known which look-alikes stand in different ones.
+SERIAL = ("translate",)
+ON_PIECES = ("normalize", "captions", "script", "untranslated", "language-id")
+ON_THE_WHOLE = ("deduplicate", "repeated-captions", "split", "near-duplicates")
+# Only where the language's file or the user asks for them.
+ON_REQUEST = ("translate", "language-id")
+# So many rows, from the first on, can be looked at in the data set's page.
+BROWSED = 5_000
+# A data set cannot be without.
+NEEDED = ("pictures", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,9 @@ class Prepared:
         pictures: rows by split.
         concepts: number of different concepts by source.
         dropped: items left out, by "source: reason".
+        changed: how often what was changed.
+        flagged: rows that a person should look at.
+        notes: what else is worth knowing, such as how well a translator does.
         digest: SHA-256 over all rows, hex: equal digests mean equal data.
         reused: True if the data set was there already and nothing was done.
     """
@@ -51,8 +68,29 @@ class Prepared:
     pictures: dict[str, int]
     concepts: dict[str, int]
     dropped: dict[str, int]
+    changed: dict[str, int]
+    flagged: int
+    notes: list[str]
     digest: str
     reused: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A source as asked for: its name, itself, the place pointed to, its code of the language."""
+
+    name: str
+    source: Source
+    where: str | None
+    locale: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One of several machines that share a folder: its number, from 1, and how many there are."""
+
+    number: int
+    count: int
 
 
 def load_source(name: str) -> Source:
@@ -70,55 +108,144 @@ def prepare(
     force: bool = False,
     tokenizer: tuple[str, card.Tokenize] | None = None,
     progress: bool = True,
-) -> Prepared:
+    *,
+    root: Path | str | None = None,
+    columns: Mapping[str, str] | None = None,
+    step: Sequence[str | tuple[str, Mapping[str, Any]]] = (),
+    without: Sequence[str] = (),
+    images: Path | str | None = None,
+    workers: int | None = None,
+    machine: Machine | None = None,
+) -> Prepared | None:
     """Builds a language's image-caption data set.
+
+    Killed at any moment, the same call goes on where it was, and comes to the same bytes.
 
     Args:
         lang: code of a language in languages/.
-        source: names of sources; none means all that the language's file names.
+        source: names of sources, with the place of their files behind a colon where the user points to them
+            ("folder:my-pictures", "xm3600:/data/xm3600"); none means all that the language's file names and that
+            can be fetched.
         limit: at most so many concepts of each source, for trying things out.
         out: the data set's folder; `data/<lang>` by default. It is replaced as a whole, or not at all.
         offline: use only what the cache holds.
         force: build anew even if the folder holds the same data set already, or a damaged one.
         tokenizer: a text tower's name and a function counting tokens, for the card.
         progress: show progress bars.
+        root: the place of the files of the source that needs one.
+        columns: which of a table's columns are what, such as {"caption": "titre"}; for the user's own tables.
+        step: steps to use, with options: NAME or NAME:key=value,key=value, or a name with a mapping.
+        without: steps to leave out.
+        images: folder of a store of pictures to share with other data sets; None keeps them inside the data set.
+        workers: processes; as many as there are cores by default.
+        machine: do this machine's share of the pieces only, and return None; when all have, call without it.
 
     Raises:
         UserError: unknown names, nothing to build from, a folder that holds something else, a full disk.
     """
     language = load_language(lang)
-    names = tuple(dict.fromkeys(source)) or tuple(language.sources)
-    loaded = {name: load_source(name) for name in names}
-    for name in names:
-        if name not in language.sources:
-            raise UserError(
-                f"{language.name} ({lang}) has no captions in the source {name}; it has: "
-                f"{', '.join(language.sources)}. If that is wrong, add {name} to [sources] in languages/{lang}.toml."
-            )
+    asked = _asked(language, source, root, columns or {})
+    settings = steps_of(language, step, without)
     if limit is not None and limit < 1:
         raise UserError(f"--limit must be 1 or more, not {limit}.")
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers must be 1 or more, not {workers}.")
     folder = Path(out) if out is not None else Path("data") / lang
     if Path.cwd().is_relative_to(folder.resolve()):
         raise UserError(f"{folder} is the current folder or holds it; --out needs a folder of its own.")
-    recipe = _recipe(language, loaded, limit)
+    run = _Run(
+        folder=folder,
+        language=language,
+        asked=asked,
+        settings=settings,
+        limit=limit,
+        store=Path(images).absolute() if images is not None else None,
+        workers=workers,
+        offline=offline,
+        force=force,
+        tokenizer=tokenizer,
+        progress=progress,
+    )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        if machine is not None:
+            run.share(machine)
+            return None
         with _lock(folder):
-            return _prepare(folder, language, loaded, limit, recipe, offline, force, tokenizer, progress)
+            return run.whole()
     except Timeout as error:
         raise UserError(
             f"Another process is preparing {folder} right now. Wait for it, or choose another --out."
         ) from error
     except OSError as error:
         raise UserError(
-            f"{folder} could not be written: {error}. What was there before is untouched. Free some space or choose "
-            "another --out."
+            f"{folder} could not be written: {error}. What was there before is untouched, and what is done so far is "
+            "kept for the next run. Free some space or choose another --out."
         ) from error
 
 
-def split_file(folder: Path, name: str) -> Path:
-    """The Parquet file of a split of a prepared data set, as the Hub's library expects it."""
-    return folder / "data" / f"{name}-00000-of-00001.parquet"
+def _asked(
+    language: Language, given: Sequence[str], root: Path | str | None, columns: Mapping[str, str]
+) -> list[Asked]:
+    """Sources by what the user asked for, or all that the language's file names and that need no place."""
+    specs = dict.fromkeys(given) or dict.fromkeys(n for n in language.sources if load_source(n).about.pointed is None)
+    found = []
+    pointed = []
+    for spec in specs:
+        name, _, where = spec.partition(":")
+        source = load_source(name)
+        about = source.about
+        own = about.pointed is not None and not about.locales
+        if not own and name not in language.sources:
+            raise UserError(
+                f"{language.name} ({language.code}) has no captions in the source {name}; it has: "
+                f"{', '.join(language.sources)}. If that is wrong, add {name} to [sources] in "
+                f"languages/{language.code}.toml."
+            )
+        if about.pointed is not None and not where:
+            pointed.append(name)
+            where = str(root) if root is not None else ""
+        if columns:
+            if "columns" not in {f.name for f in fields(type(source))}:  # type: ignore[arg-type]
+                raise UserError(f"The source {name} has no columns to name; leave out --column.")
+            source = replace(source, columns=dict(columns))  # type: ignore[type-var]
+        found.append(Asked(name, source, where or None, language.sources.get(name, language.code)))
+    if root is not None and len(pointed) != 1:
+        said = f"{' and '.join(pointed)} need one each" if pointed else "none of the sources needs one"
+        raise UserError(f"--root is the place of one source's files, but {said}. Write --source NAME:PLACE instead.")
+    return found
+
+
+def steps_of(
+    language: Language | None, step: Sequence[str | tuple[str, Mapping[str, Any]]] = (), without: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Options of all steps that a data set goes through, defaults included, in their order.
+
+    Args:
+        language: its file may name steps and options of its own; None: what holds for any.
+        step: what the user asks for; it goes before the language's file.
+        without: steps that the user leaves out.
+
+    Raises:
+        UserError: unknown steps, options or values.
+    """
+    order = (*SERIAL, *ON_PIECES, "pictures", *ON_THE_WHOLE)
+    chosen: dict[str, dict[str, Any]] = {name: {} for name in order if name not in ON_REQUEST}
+    given = [_spec.parse(spec) if isinstance(spec, str) else spec for spec in step]
+    for name, options in [*(language.steps.items() if language else ()), *given]:
+        chosen.setdefault(name, {}).update(options)
+    for name in without:
+        _spec.kind(name)
+        if name in NEEDED:
+            raise UserError(f"The step {name} cannot be left out.")
+        chosen.pop(name, None)
+    made = {name: _spec.values(_spec.load(name, options)) for name, options in chosen.items()}
+    return {name: made[name] for name in order if name in made}
+
+
+def split_files(folder: Path, name: str) -> list[Path]:
+    """The Parquet files of a split of a prepared data set, in their order."""
+    return sorted((folder / "data").glob(f"{name}-?????-of-?????.parquet"))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -145,56 +272,282 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _prepare(
-    folder: Path,
-    language: Language,
-    loaded: dict[str, Source],
-    limit: int | None,
-    recipe: str,
-    offline: bool,
-    force: bool,
-    tokenizer: tuple[str, card.Tokenize] | None,
-    progress: bool,
-) -> Prepared:
-    _recover(folder)
-    if folder.exists():
-        if not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder} is there already and is no data set of mlilt. Choose another --out, or move it.")
-        if (folder / MANIFEST).is_file() and not force:
-            manifest = read_manifest(folder)
-            if manifest["recipe"] == recipe:
-                return _result(folder, manifest, reused=True)
-    files = {
-        resource.name: fetch(resource, offline=offline, progress=progress)
-        for source in loaded.values()
-        for resource in source.about.resources
-    }
-    log = DropLog()
-    raw = [
-        example
-        for name, source in loaded.items()
-        for example in _limited(source.examples(language.sources[name], files, log), name, limit, log)
-    ]
-    examples = raw
-    for step in STEPS:
-        # Only decoding takes long enough to be watched.
-        watched = progress and step is pictures
-        with bar(f"Decoding pictures for {language.name}", len(examples), unit="pictures", show=watched) as running:
-            passed: list[Example] = []
-            for example in step.apply(iter(examples), log):
-                passed.append(example)
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One preparation."""
+
+    folder: Path
+    language: Language
+    asked: Sequence[Asked]
+    settings: dict[str, dict[str, Any]]
+    limit: int | None
+    store: Path | None
+    workers: int | None
+    offline: bool
+    force: bool
+    tokenizer: tuple[str, card.Tokenize] | None
+    progress: bool
+
+    def whole(self) -> Prepared:
+        """Does all that is not done yet."""
+        _recover(self.folder)
+        located = [locate(a.name, a.source.about, a.where, a.locale, self.offline, self.progress) for a in self.asked]
+        recipe = self._recipe([digests for _, digests in located])
+        if self.folder.exists():
+            if not (self.folder / MANIFEST).is_file() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+                raise UserError(
+                    f"{self.folder} is there already and is no data set of mlilt. Choose another --out, or move it."
+                )
+            if (self.folder / MANIFEST).is_file() and not self.force:
+                manifest = read_manifest(self.folder)
+                if manifest["recipe"] == recipe:
+                    return _result(self.folder, manifest, reused=True)
+        work = self._work(recipe)
+        _clear(self.folder, but=work.folder)
+        if self.force:
+            shutil.rmtree(work.folder, ignore_errors=True)
+        self._gather(work, [files for files, _ in located])
+        self._do(work)
+        new = self._finish(work, recipe, [digests for _, digests in located])
+        _exchange(new, self.folder)
+        shutil.rmtree(work.folder, ignore_errors=True)
+        return _result(self.folder, read_manifest(self.folder))
+
+    def share(self, machine: Machine) -> None:
+        """Does one machine's share of the pieces."""
+        try:
+            from data_prep import cluster
+        except ImportError as error:
+            raise UserError("Several machines need datatrove: pip install 'mlilt[cluster]'.") from error
+        located = [locate(a.name, a.source.about, a.where, a.locale, self.offline, self.progress) for a in self.asked]
+        work = self._work(self._recipe([digests for _, digests in located]))
+        if work.serial:
+            raise UserError("Translation runs on one machine: prepare without --machine.")
+        # The first machine gathers, the others wait for it.
+        with _lock(self.folder, wait_s=-1):
+            self._gather(work, [files for files, _ in located])
+        cluster.run(work, machine.number, machine.count, self.workers or workers.cores())
+
+    def _work(self, recipe: str) -> Work:
+        # What another version of this code began is not gone on with.
+        key = hashlib.sha256(f"{recipe} {_code()}".encode()).hexdigest()[:12]
+        return Work(
+            folder=(self.folder.parent / f".{self.folder.name}@{key}").absolute(),
+            language=self.language,
+            steps=tuple((n, o) for n, o in self.settings.items() if n in ON_PIECES),
+            serial=tuple((n, o) for n, o in self.settings.items() if n in SERIAL),
+            pictures=self.settings["pictures"],
+            store=self.store,
+        )
+
+    def _recipe(self, digests: Sequence[Mapping[str, str]]) -> str:
+        """Digest of all that decides the data set's content, code aside."""
+        parts = {
+            "format": FORMAT,
+            "language": self.language.model_dump(mode="json"),
+            "sources": [
+                [a.name, a.where and str(Path(a.where).absolute()), repr(getattr(a.source, "columns", None)), d]
+                for a, d in zip(self.asked, digests, strict=True)
+            ],
+            "limit": self.limit,
+            "steps": self.settings,
+            "store": str(self.store) if self.store else None,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _gather(self, work: Work, files: Sequence[Files]) -> None:
+        if work.pieces is not None:
+            return
+        log = DropLog()
+
+        def examples() -> Iterator[Example]:
+            for a, found in zip(self.asked, files, strict=True):
+                yield from _limited(a.source.examples(a.locale, found, log), a.name, self.limit, log)
+
+        with bar(f"Reading sources for {self.language.name}", None, unit="examples", show=self.progress) as running:
+            pieces.gather(work, _counted(examples(), running), log)
+
+    def _do(self, work: Work) -> None:
+        """The steps on pieces, in as many processes as are worth it."""
+        count = work.pieces
+        assert count is not None
+        label = self.language.name
+        if work.serial:
+            # They show bars of their own.
+            steps = [_spec.load(name, options) for name, options in work.serial]
+            for n in range(count):
+                pieces.do_serial(work, n, steps)
+        waiting = [n for n in range(count) if not work.file("done", n).exists()]
+        if work.store:
+            Store(work.store)
+        cores = self.workers or workers.cores()
+        # A process takes a second to start: not worth it for a thousand pictures.
+        alone = cores == 1 or len(waiting) <= 4
+        threads = cores if alone else 1
+        with (
+            workers.processes(1 if alone else min(cores, len(waiting))) as run,
+            bar(f"Decoding pictures for {label}", count, unit="pieces", show=self.progress) as running,
+        ):
+            running.advance(count - len(waiting))
+            for _ in run(pieces.do, [(work, n, threads) for n in waiting]):
                 running.advance()
-            # Those left out are done too.
-            running.advance(len(examples) - len(passed))
-            examples = passed
-    if not examples:
-        reasons = "\n".join(f"  {s}: {r} ({n})" for (s, r), n in log.by_reason().items())
-        raise UserError(f"Nothing is left for {language.name}. Left out:\n{reasons}")
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}@", dir=folder.parent) as temporary:
-        new = Path(temporary) / "data set"
-        _write(new, language, loaded, limit, recipe, examples, log, tokenizer, offline, progress)
-        _exchange(new, folder)
-    return _result(folder, read_manifest(folder))
+
+    def _finish(self, work: Work, recipe: str, digests: Sequence[Mapping[str, str]]) -> Path:
+        """Judges the whole and writes the data set; returns its folder, not yet in its place."""
+        rows, judged = pieces.rows(work), DropLog()
+        for name in (n for n in (*SERIAL, *ON_THE_WHOLE) if n in self.settings):
+            _spec.load(name, self.settings[name]).judge(rows, self.language, judged)
+        new = work.folder / "data set"
+        # What a killed run left half done is done again, its whole files aside.
+        for path in new.glob("*"):
+            if path.name != "data":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        (new / "data").mkdir(parents=True, exist_ok=True)
+        log, shown = DropLog(), _Sample()
+        with (new / "drops.jsonl").open("w", encoding="utf-8") as file:
+            for drop in _all_drops(work, judged, log):
+                line = {"source": drop.source, "item": drop.item, "reason": drop.reason}
+                file.write(json.dumps({**line, "caption": drop.text} if drop.text else line, ensure_ascii=False) + "\n")
+                shown.add(drop)
+        if not rows.kept.any():
+            reasons = "\n".join(f"  {s}: {r} ({n})" for (s, r), n in log.by_reason().items())
+            raise UserError(f"Nothing is left for {self.language.name}. Left out:\n{reasons}")
+        digest = self._write(work, rows, new / "data")
+        examples = [rows.example(n) for n in rows.still()]
+        chosen = {e.place for e in contact_sheet.choose(examples)}
+        sheet = sorted(self._pictures(work, rows, sorted(chosen)), key=lambda e: e.place)
+        order = {e.place: n for n, e in enumerate(contact_sheet.choose(examples))}
+        (new / "contact-sheet.png").write_bytes(
+            contact_sheet.draw(
+                sorted(sheet, key=lambda e: order[e.place]),
+                self.language.direction,
+                offline=self.offline,
+                progress=self.progress,
+            )
+        )
+        with bar(f"Page of {self.language.name}", None, unit="pictures", show=self.progress) as running:
+            browsed = [e.place for e in examples[:BROWSED]]
+            browse.write(
+                new,
+                self.language,
+                _counted(self._pictures(work, rows, browsed), running),
+                len(examples),
+                list(pieces.dropped(work, shown.drops)),
+                log.by_reason(),
+            )
+        abouts = {a.name: a.source.about for a in self.asked}
+        (new / "README.md").write_text(
+            card.render(
+                self.language, abouts, examples, log, self.tokenizer, self.settings, self._way() if self.store else ""
+            ),
+            encoding="utf-8",
+            newline="\n",
+        )
+        concepts = Counter(source for source, _ in {(e.source, e.concept) for e in examples})
+        manifest = {
+            "format": FORMAT,
+            "recipe": recipe,
+            "language": self.language.code,
+            "sources": {a.name: dict(d) for a, d in zip(self.asked, digests, strict=True)},
+            "steps": self.settings,
+            "limit": self.limit,
+            "images": self._way() if self.store else None,
+            "pictures": {name: sum(e.split == name for e in examples) for name in SPLITS},
+            "concepts": dict(sorted(concepts.items())),
+            "dropped": {f"{s}: {r}": n for (s, r), n in log.by_reason().items()},
+            "changed": {what: n for what, n in sorted(log.changes.items()) if n},
+            "flagged": sum(bool(e.flags) for e in examples),
+            "notes": log.notes,
+            "digest": digest,
+        }
+        # Written last: a folder with a manifest is whole.
+        (new / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return new
+
+    def _write(self, work: Work, rows: Rows, folder: Path) -> str:
+        """Writes the Parquet files; returns the digest of all rows."""
+        sizes = pieces.sizes(work)
+        by_split = {name: [n for n in rows.still() if rows.split[n] == name] for name in SPLITS}
+        files = [s for name, places in by_split.items() for s in shards.cut(name, places, sizes, rows.flags)]
+        cores = self.workers or workers.cores()
+        done: dict[str, str] = {}
+        # One file of a split: a small data set, that is written sooner than a process starts.
+        with (
+            workers.processes(1 if len(files) <= len(SPLITS) else min(cores, len(files))) as run,
+            bar(f"Writing {self.language.name}", len(files), unit="files", show=self.progress) as running,
+        ):
+            for name, digest in run(_write_shard, [(work, shard, folder) for shard in files]):
+                done[name] = digest
+                running.advance()
+        # Notes of digests, and what killed processes left half written.
+        for path in folder.glob(".*"):
+            path.unlink()
+        return hashlib.sha256("".join(done[shard.name] for shard in files).encode()).hexdigest()
+
+    def _way(self) -> str:
+        """Where the store lies, seen from the data set's folder: both may be moved together."""
+        assert self.store is not None
+        return Path(os.path.relpath(self.store, self.folder.absolute())).as_posix()
+
+    def _pictures(self, work: Work, rows: Rows, places: Sequence[int]) -> Iterator[Example]:
+        """Rows with their pictures, in the order of their places."""
+        sizes = pieces.sizes(work)
+        for shard in shards.cut("any", places, sizes, {}):
+            for piece, wanted in shard.parts:
+                for example, file in pieces.read(work, piece, wanted):
+                    picture = (self.store / file).read_bytes() if self.store else example.picture
+                    judged = rows.example(example.place)
+                    yield replace(example, picture=picture, split=judged.split, flags=judged.flags)
+
+
+def _write_shard(work: Work, shard: shards.Shard, folder: Path) -> tuple[str, str]:
+    return shard.name, shards.write(work, shard, folder)
+
+
+def _counted(examples: Iterator[Example], running: Any) -> Iterator[Example]:
+    for example in examples:
+        running.advance()
+        yield example
+
+
+def _all_drops(work: Work, judged: DropLog, log: DropLog) -> Iterator[Drop]:
+    """All drops of a preparation, in an order that does not depend on who did what; `log` counts them."""
+    for n in range(work.pieces or 0):
+        for stage in ("gathered", "serial", "done"):
+            if work.log(stage, n).exists():
+                yield from logs.read(work.log(stage, n), log)
+    for what, count in judged.changes.items():
+        log.change(what, count)
+    for text in judged.notes:
+        log.note(text)
+    for drop in judged.take():
+        log.add(drop)
+        log.take()
+        yield drop
+
+
+class _Sample:
+    """The first few drops of each reason, for a person to look at."""
+
+    MOST = 60
+
+    def __init__(self) -> None:
+        self.drops: list[Drop] = []
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, drop: Drop) -> None:
+        self._counts[drop.source, drop.reason] += 1
+        if self._counts[drop.source, drop.reason] <= self.MOST:
+            self.drops.append(drop)
+
+
+@cache
+def _code() -> str:
+    """Digest of this package's code."""
+    total = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        total.update(path.read_bytes())
+    return total.hexdigest()
 
 
 def _limited(examples: Iterator[Example], name: str, limit: int | None, log: DropLog) -> Iterator[Example]:
@@ -208,98 +561,6 @@ def _limited(examples: Iterator[Example], name: str, limit: int | None, log: Dro
             if example.captions:
                 concepts.add(example.concept)
         yield example
-
-
-def _recipe(language: Language, loaded: dict[str, Source], limit: int | None) -> str:
-    """Digest of all that decides the data set's content, code aside."""
-    parts = {
-        "format": FORMAT,
-        "language": language.model_dump(mode="json"),
-        "resources": {n: {r.name: r.digest for r in s.about.resources} for n, s in loaded.items()},
-        "limit": limit,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _row(example: Example, language: Language) -> dict[str, Any]:
-    return {
-        "image": {"bytes": example.picture, "path": f"{example.image_id}.png"},
-        "image_id": example.image_id,
-        "captions": list(example.captions),
-        "keywords": list(example.keywords),
-        "captions_en": list(example.captions_en),
-        "concept": example.concept,
-        "source": example.source,
-        "category": example.category,
-        "variant": example.variant,
-        "licence": example.licence,
-        "attribution": example.attribution,
-        "language": language.code,
-    }
-
-
-def _write(
-    folder: Path,
-    language: Language,
-    loaded: dict[str, Source],
-    limit: int | None,
-    recipe: str,
-    examples: list[Example],
-    log: DropLog,
-    tokenizer: tuple[str, card.Tokenize] | None,
-    offline: bool,
-    progress: bool,
-) -> None:
-    from datasets import Dataset, Features, Image, List, Value, disable_progress_bars
-
-    text = Value("string")
-    features = Features(
-        {
-            "image": Image(),
-            "image_id": text,
-            "captions": List(text),
-            "keywords": List(text),
-            "captions_en": List(text),
-            **dict.fromkeys(("concept", "source", "category", "variant", "licence", "attribution", "language"), text),
-        }
-    )
-    (folder / "data").mkdir(parents=True)
-    disable_progress_bars()
-    total = hashlib.sha256()
-    for name in split.SPLITS:
-        rows = [_row(e, language) for e in examples if e.split == name]
-        for row in rows:
-            plain = {key: value for key, value in row.items() if key != "image"}
-            total.update(json.dumps([name, plain], sort_keys=True, ensure_ascii=False).encode())
-        columns = {key: [row[key] for row in rows] for key in features}
-        part = Dataset.from_dict(columns, features=features)
-        part.to_parquet(str(split_file(folder, name)))
-    with (folder / "drops.jsonl").open("w", encoding="utf-8") as file:
-        for drop in log.drops:
-            line = {"source": drop.source, "item": drop.item, "reason": drop.reason}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    chosen = contact_sheet.choose(examples)
-    (folder / "contact-sheet.png").write_bytes(
-        contact_sheet.draw(chosen, language.direction, offline=offline, progress=progress)
-    )
-    abouts = {name: source.about for name, source in loaded.items()}
-    (folder / "README.md").write_text(
-        card.render(language, abouts, examples, log, tokenizer), encoding="utf-8", newline="\n"
-    )
-    concepts = Counter(source for source, _ in {(e.source, e.concept) for e in examples})
-    manifest = {
-        "format": FORMAT,
-        "recipe": recipe,
-        "language": language.code,
-        "sources": {n: {r.name: r.digest for r in s.about.resources} for n, s in loaded.items()},
-        "limit": limit,
-        "pictures": {name: sum(e.split == name for e in examples) for name in split.SPLITS},
-        "concepts": dict(sorted(concepts.items())),
-        "dropped": {f"{s}: {r}": n for (s, r), n in log.by_reason().items()},
-        "digest": total.hexdigest(),
-    }
-    # Written last: a folder with a manifest is whole.
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _backup(folder: Path) -> Path:
@@ -322,16 +583,18 @@ def _lock(folder: Path, wait_s: float = 0) -> FileLock:
 
 
 def _recover(folder: Path) -> None:
-    """Puts back what an interrupted exchange left aside, and clears what a killed run left behind.
-
-    Only for the holder of the lock: it would clear away what another process is writing.
-    """
+    """Puts back what an interrupted exchange left aside. Only for the holder of the lock."""
     backup = _backup(folder)
     if not folder.exists() and backup.is_dir():
         backup.rename(folder)
+
+
+def _clear(folder: Path, but: Path) -> None:
+    """Removes working folders of other settings. Only for the holder of the lock."""
     # "@" ends the name: with "-", preparing sw would clear away what is being written for sw-small.
     for stale in folder.parent.glob(f".{escape(folder.name)}@*"):
-        shutil.rmtree(stale, ignore_errors=True)
+        if stale.absolute() != but:
+            shutil.rmtree(stale, ignore_errors=True)
 
 
 def _result(folder: Path, manifest: dict[str, Any], reused: bool = False) -> Prepared:
@@ -341,6 +604,9 @@ def _result(folder: Path, manifest: dict[str, Any], reused: bool = False) -> Pre
         pictures=manifest["pictures"],
         concepts=manifest["concepts"],
         dropped=manifest["dropped"],
+        changed=manifest["changed"],
+        flagged=manifest["flagged"],
+        notes=manifest["notes"],
         digest=manifest["digest"],
         reused=reused,
     )

@@ -12,25 +12,61 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """A picture inside an archive that is not compressed (tar): `length` bytes from `offset`."""
+
+    path: Path
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A picture in a Parquet file: row `row` of `column`, which holds bytes, or a struct with a field `bytes`."""
+
+    path: Path
+    row: int
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a picture; `box` is left, top, width and height in pixels of the upright picture."""
+
+    picture: Path | bytes | Slice | Cell
+    box: tuple[int, int, int, int]
+
+
+# Where a picture is. All but bytes are read when they are decoded, by whichever process does it.
+Picture = Path | bytes | Slice | Cell | Region
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One picture with its captions in one language: the contract between data preparation and everyone.
 
     Attributes:
-        picture: the encoded picture: a file as a source gives it, bytes once the pictures step has run.
+        picture: the encoded picture: where a source has it, bytes once the pictures step has run.
         captions: whole captions in the language, the first being the main one.
         keywords: words that describe parts of the picture; several of them joined make a caption too.
         captions_en: the same in English, where the source has them.
-        concept: what is shown, independent of language and source; it alone decides the split.
+        concept: what is shown, independent of language and source. Photographs are a concept each. It decides the
+            split where the source names none.
         source: name of the source, which is its module's file name.
         category: the source's own category, such as "animals" or "Food & Drink".
         variant: which of a concept's pictures this is: an emoji vendor, a stamp's file name.
         licence: SPDX identifier of the picture's licence (captions' where it differs, after a "+").
         attribution: whom to credit.
         image_id: hex digest of the picture's bytes; empty until the pictures step has set it.
-        split: train, validation or test; empty until the split step has set it.
+        split: train, validation or test: the source's own, or empty until the split step has set it.
+        origin: empty where people wrote the captions, else what made them, such as "facebook/nllb-200-distilled-600M".
+        chrf: of machine-translated captions, how well they come back in English (chrF, 0 to 100); None where not
+            measured.
+        flags: what a person should look at, as short fixed phrases; such a caption is kept.
+        place: its number among all examples of the data set's sources; -1 until they are gathered.
     """
 
-    picture: Path | bytes
+    picture: Picture
     captions: tuple[str, ...]
     concept: str
     source: str
@@ -42,6 +78,10 @@ class Example:
     variant: str = ""
     image_id: str = ""
     split: str = ""
+    origin: str = ""
+    chrf: float | None = None
+    flags: tuple[str, ...] = ()
+    place: int = -1
 
     @property
     def item(self) -> str:
@@ -51,11 +91,17 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """One thing left out, with the reason why."""
+    """One thing left out, with the reason why; its caption and picture, where there are any, for a person to see.
+
+    The picture is known by where the source has it, or by its example's place among all that the sources gave.
+    """
 
     source: str
     item: str
     reason: str
+    text: str = ""
+    picture: Picture | None = None
+    place: int | None = None
 
 
 @dataclass(slots=True)
@@ -63,11 +109,34 @@ class DropLog:
     """Collects everything that is left out or changed on the way, so that nothing vanishes silently."""
 
     drops: list[Drop] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
 
-    def drop(self, source: str, item: str, reason: str) -> None:
+    def drop(self, source: str, item: str, reason: str, text: str = "", picture: Picture | None = None) -> None:
         """Notes that `item` of `source` is left out because of `reason` (a short fixed phrase: it is counted)."""
-        self.drops.append(Drop(source, item, reason))
+        self.add(Drop(source, item, reason, text, picture))
+
+    def add(self, drop: Drop) -> None:
+        """Notes a drop."""
+        self.drops.append(drop)
+        self.counts[drop.source, drop.reason] += 1
+
+    def take(self) -> list[Drop]:
+        """Hands over the single drops noted so far; their counts stay."""
+        taken, self.drops = self.drops, []
+        return taken
+
+    def leave_out(self, example: Example, reason: str, text: str = "", about: str = "") -> None:
+        """Notes that an example is left out: its main caption, or the one given. `about` is put behind its name."""
+        shown = text or (example.captions[0] if example.captions else "")
+        picture = None if isinstance(example.picture, bytes) else example.picture
+        self.add(Drop(example.source, example.item + about, reason, shown, picture, example.place))
+
+    def note(self, text: str) -> None:
+        """Notes what is worth telling of the data set as a whole, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def change(self, what: str, count: int = 1) -> None:
         """Notes that `count` things were changed, but kept."""
@@ -75,7 +144,7 @@ class DropLog:
 
     def by_reason(self) -> Mapping[tuple[str, str], int]:
         """Counts by (source, reason), the largest first."""
-        return dict(Counter((d.source, d.reason) for d in self.drops).most_common())
+        return dict(self.counts.most_common())
 
 
 _ARTICLE = re.compile(r"^(a|an|the|some)\s+")

@@ -22,16 +22,21 @@ def prepare(
     force: bool = False,
     text: str | None = "e5-small",
     progress: bool = True,
+    **more: Any,
 ) -> Prepared:
     """Builds a language's image-caption data set; see `data_prep.prepare`.
 
     Args:
         text: the text tower whose tokenizer the card counts tokens with; None counts none.
+        more: root, columns, step, without, images, workers.
     """
-    return data_prep.prepare(lang, source, limit, out, offline, force, _tokenizer(text, offline, progress), progress)
+    tokenizer = tokenizer_of(text, offline, progress)
+    prepared = data_prep.prepare(lang, source, limit, out, offline, force, tokenizer, progress, **more)
+    assert prepared is not None, "only a share of a preparation gives nothing"
+    return prepared
 
 
-def _tokenizer(name: str | None, offline: bool, progress: bool) -> Any:
+def tokenizer_of(name: str | None, offline: bool, progress: bool) -> Any:
     """The name of a text tower with a function that counts tokens, loaded when it is called."""
     if name is None:
         return None

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep.errors import UserError
 from data_prep.languages import load_language
-from data_prep.pipeline import read_manifest, split_file
+from data_prep.pipeline import read_manifest, split_files
 
 SPLITS = ("train", "validation", "test")
 MAX_KEYWORDS = 4
@@ -84,7 +85,10 @@ def read_rows(folder: Path, split: str, language: str = "") -> list[Row]:
         UserError: the file is missing or damaged.
     """
     try:
-        table = pq.read_table(split_file(folder, split), columns=_COLUMNS)
+        files = split_files(folder, split)
+        if not files:
+            raise FileNotFoundError(f"{folder / 'data'} has no file of it")
+        table = pa.concat_tables(pq.read_table(file, columns=_COLUMNS) for file in files)
     except Exception as error:  # pyarrow raises kinds of its own
         raise UserError(
             f"The split {split} of {folder} cannot be read: {error}. Run `mlilt prep` again with --force."
@@ -102,11 +106,17 @@ def texts(rows: Iterable[Row]) -> list[str]:
 
 def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> Iterator[tuple[str, bytes]]:
     """(image id, encoded picture) of a split, in order; of `wanted` image ids alone if given."""
-    file = pq.ParquetFile(split_file(folder, split))
-    for batch in file.iter_batches(batch_size=64, columns=["image_id", "image"]):
-        for image_id, image in zip(batch["image_id"].to_pylist(), batch["image"], strict=True):
-            if wanted is None or image_id in wanted:
-                yield image_id, image["bytes"].as_py()
+    # Pictures that several data sets share lie in a folder of their own.
+    stored = read_manifest(folder)["images"]
+    for path in split_files(folder, split):
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=["image_id", "image"]):
+            for image_id, image in zip(batch["image_id"].to_pylist(), batch["image"], strict=True):
+                if wanted is not None and image_id not in wanted:
+                    continue
+                yield (
+                    image_id,
+                    (folder / stored / image["path"].as_py()).read_bytes() if stored else image["bytes"].as_py(),
+                )
 
 
 def entries(rows: Sequence[Row]) -> list[Entry]:

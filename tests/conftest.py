@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import mlilt
 from data_prep.pipeline import Prepared
+
+# Machines are shared and noisy: no test depends on time.
+hypothesis.settings.register_profile("mlilt", deadline=None)
+hypothesis.settings.load_profile("mlilt")
 
 
 @pytest.fixture(scope="session")

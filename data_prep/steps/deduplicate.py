@@ -6,38 +6,44 @@ the shortest English name keeps it. That does not depend on the language, so all
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from data_prep.records import DropLog, Example
-
-
-def picture_digest(picture: Path | bytes) -> str:
-    """SHA-256 of the encoded picture, hex. Raises OSError where a file cannot be read."""
-    return hashlib.sha256(picture if isinstance(picture, bytes) else picture.read_bytes()).hexdigest()
+from data_prep.languages import Language
+from data_prep.records import DropLog
+from data_prep.rows import Rows
 
 
-def apply(examples: Iterable[Example], log: DropLog) -> Iterator[Example]:
-    """Yields each picture once for each caption set, all under the concept that owns the picture."""
-    pairs: list[tuple[str, Example]] = []
-    for example in examples:
-        try:
-            pairs.append((picture_digest(example.picture), example))
-        except OSError as error:
-            log.drop(example.source, example.item, f"the picture cannot be read: {error.strerror}")
-    owners: dict[str, tuple[int, str]] = {}
-    for digest, example in pairs:
-        claim = (len(example.captions_en[0]) if example.captions_en else 0, example.concept)
-        owners[digest] = min(claim, owners.get(digest, claim))
-    seen: set[tuple[str, str, tuple[str, ...]]] = set()
-    for digest, example in pairs:
-        owner = owners[digest][1]
-        key = (digest, example.concept, example.captions)
-        if example.concept != owner:
-            log.drop(example.source, f"{example.item} (= {owner})", "its picture is that of another concept too")
+@dataclass(frozen=True, slots=True)
+class Deduplicate:
+    """See the module's docstring."""
+
+    def judge(self, rows: Rows, language: Language, log: DropLog) -> None:
+        # Files that are equal, whether or not there is a caption in this language; then files that differ and hold
+        # the same picture once decoded.
+        everything = [n for n in range(len(rows)) if rows.raw[n]]
+        _settle(rows, everything, lambda n: rows.raw[n], log)
+        _settle(rows, list(rows.still()), lambda n: rows.image_id[n], log)
+
+
+def _settle(rows: Rows, places: Iterable[int], digest: Callable[[int], str | bytes], log: DropLog) -> None:
+    """Leaves each picture to one concept, and each of its caption sets once."""
+    owners: dict[str | bytes, tuple[int, str]] = {}
+    for n in places:
+        claim = (len(rows.english[n]), rows.concept[n])
+        owners[digest(n)] = min(claim, owners.get(digest(n), claim))
+    seen: set[tuple[str | bytes, tuple[str, ...]]] = set()
+    for n in places:
+        owner = owners[digest(n)][1]
+        key = (digest(n), rows.captions[n])
+        if not rows.kept[n]:
+            continue
+        if rows.concept[n] != owner:
+            rows.leave_out(n, "its picture is that of another concept too", log, about=f" (= {owner})")
         elif key in seen:
-            log.drop(example.source, example.item, "the same picture with the same captions is there already")
+            rows.leave_out(n, "the same picture with the same captions is there already", log)
         else:
             seen.add(key)
-            yield example
+
+
+STEP = Deduplicate

@@ -32,6 +32,9 @@ EXAMPLES = """Examples:
   mlilt compare                                      report on all runs"""
 
 
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
 class Stopped(BaseException):
     """SIGINT or SIGTERM came; everything written so far is whole."""
 
@@ -41,14 +44,17 @@ class Stopped(BaseException):
 
 
 def build() -> typer.Typer:
-    """The application: each public module of this folder but this one is a command and holds a function `command`."""
+    """The application: each public module of this folder but this one is a command and holds a function `command`.
+
+    One with SUBCOMMANDS is a group: `command` then runs without one of them, too.
+    """
     app = typer.Typer(
         help=OVERVIEW,
         epilog=EXAMPLES,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings=_CONTEXT,
     )
 
     @app.callback()
@@ -62,7 +68,14 @@ def build() -> typer.Typer:
     for name in sorted(m.name for m in pkgutil.iter_modules(cli.__path__)):
         if name != "main" and not name.startswith("_"):
             module = importlib.import_module(f"{cli.__name__}.{name}")
-            app.command(name, help=module.HELP, epilog=module.EXAMPLES)(module.command)
+            if not hasattr(module, "SUBCOMMANDS"):
+                app.command(name, help=module.HELP, epilog=module.EXAMPLES)(module.command)
+                continue
+            group = typer.Typer(rich_markup_mode="rich", context_settings=_CONTEXT)
+            group.callback(invoke_without_command=True)(module.command)
+            for sub, (function, summary, examples) in module.SUBCOMMANDS.items():
+                group.command(sub, help=summary, epilog=examples)(function)
+            app.add_typer(group, name=name, help=module.HELP, epilog=module.EXAMPLES)
     return app
 
 

@@ -8,16 +8,21 @@ import json
 import tarfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep.pictures import PictureError, canonical
 from data_prep.pipeline import load_source
+from data_prep.records import Example
+from data_prep.rows import Rows
 
 Handle = Callable[[BaseHTTPRequestHandler], None]
 
@@ -181,6 +186,35 @@ def server() -> Iterator[Server]:
         yield made
         http.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def rows_of() -> Callable[..., Rows]:
+    """Rows of Examples whose pictures are bytes; what they look like is decoded if they are pictures."""
+
+    def build(examples: Sequence[Example]) -> Rows:
+        digests = [hashlib.sha256(e.picture).digest()[:16] for e in examples]
+        looks = np.zeros((len(examples), 200), np.uint8)
+        for n, example in enumerate(examples):
+            with suppress(PictureError):
+                looks[n] = np.frombuffer(canonical(example.picture).look, np.uint8)
+        return Rows(
+            source=[e.source for e in examples],
+            item=[e.item for e in examples],
+            concept=[e.concept for e in examples],
+            captions=[e.captions for e in examples],
+            english=[e.captions_en[0] if e.captions_en else "" for e in examples],
+            origin=[e.origin for e in examples],
+            licence=[e.licence for e in examples],
+            split=[e.split for e in examples],
+            raw=digests,
+            image_id=[d.hex() for d in digests],
+            look=looks,
+            kept=np.array([bool(e.captions) for e in examples], dtype=bool),
+            flags={},
+        )
+
+    return build
 
 
 class Miniature:

@@ -61,10 +61,57 @@ def test_own_files_are_found_without_a_line_of_code_and_go_before_shipped_ones(t
     assert {"xx", "sw", "yo"} <= set(codes)
 
 
-@pytest.mark.parametrize("asked", ["Swahili", "kiswahili", "swh", "SW"])
-def test_a_language_asked_for_by_another_name_is_suggested(asked):
-    with pytest.raises(UserError, match="Did you mean sw"):
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        *((asked, "sw") for asked in ("Swahili", "kiswahili", "swh", "SW")),
+        # Of several that share a name, the one in the usual script.
+        ("cmn", "zh"),
+        ("srp", "sr"),
+        ("ZH-hant", "zh-Hant"),
+    ],
+)
+def test_a_language_asked_for_by_another_name_is_suggested(asked, meant):
+    with pytest.raises(UserError, match=rf"Did you mean {meant}\?"):
         load_language(asked)
+
+
+def test_what_a_file_need_not_state_is_left_open(tmp_path):
+    (tmp_path / "xx.toml").write_text(GOOD)
+    language = read_language(tmp_path / "xx.toml")
+    assert (language.iso639_1, language.family, language.branch, language.macroarea) == (None,) * 4
+    # Not seen by any model is another thing than not stated.
+    assert language.pretraining is None
+    assert (language.flores200, language.steps, language.caveats) == ([], {}, [])
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "said"),
+    [
+        ('flores200 = ["swh-Latn"]', "flores200.0", "FLORES-200 codes"),
+        ('flores200 = "swh_Latn"', "flores200", "list"),
+        ('iso639_1 = "swh"', "iso639_1", "ISO 639-1"),
+        ('macroarea = "Asia"', "macroarea", "'Eurasia'"),
+        ('pretraining = ["xlmr"]', "pretraining.0", "'xlm-r' or 'mbert'"),
+        ('family = ""', "family", "Glottolog"),
+    ],
+)
+def test_a_wrong_fact_is_named_with_what_is_wanted(tmp_path, line, key, said):
+    path = tmp_path / "xx.toml"
+    path.write_text(line + "\n" + GOOD)
+    with pytest.raises(UserError) as caught:
+        read_language(path)
+    head, mistake = str(caught.value).splitlines()
+    assert head == f"{path} has 1 mistake(s):"
+    assert mistake.startswith(f"  {key}: ")
+    assert said in mistake
+
+
+@pytest.mark.parametrize(
+    ("code", "spaced"), [("sw", True), ("am", True), ("km", False), ("zh-Hant", False), ("ko", True)]
+)
+def test_some_scripts_have_no_spaces_between_words(code, spaced):
+    assert load_language(code).spaced is spaced
 
 
 def test_an_unknown_language_says_how_to_add_it():

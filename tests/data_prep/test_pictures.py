@@ -3,15 +3,19 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import tarfile
 import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from data_prep import pictures
-from data_prep.pictures import MAX_SIDE, PictureError, canonical, decode
+from data_prep.pictures import MAX_SIDE, PictureError, canonical, decode, read
+from data_prep.records import Cell, Region, Slice
 
 LEFT_RED = np.zeros((40, 60, 3), np.uint8)
 LEFT_RED[:, :30, 0] = 255
@@ -197,8 +201,51 @@ def test_svg_may_refer_to_its_own_parts():
 
 
 def test_the_canonical_form_is_a_small_rgb_png_named_by_its_digest():
-    data, name = canonical(encode(Image.new("RGBA", (2000, 500), "green"), "WEBP", lossless=True))
-    image = Image.open(io.BytesIO(data))
+    made = canonical(encode(Image.new("RGBA", (2000, 500), "green"), "WEBP", lossless=True))
+    image = Image.open(io.BytesIO(made.data))
     assert (image.format, image.mode, image.size) == ("PNG", "RGB", (MAX_SIDE, MAX_SIDE // 4))
-    assert name == hashlib.sha256(data).hexdigest()[:16]
-    assert canonical(data) == (data, name)
+    assert made.image_id == hashlib.sha256(made.data).hexdigest()[:16]
+    assert canonical(made.data) == made
+
+
+PICTURE = encode(Image.fromarray(LEFT_RED))
+
+
+def test_a_picture_is_read_from_within_a_tar_and_from_a_table(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, content in (("a.txt", b"x" * 700), ("a.png", PICTURE)):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        found = tar.getmember("a.png")
+    rows = [{"bytes": f"row {n}".encode(), "path": None} for n in range(7)]
+    plain = [row["bytes"] for row in rows]
+    rows[3] = {"bytes": None, "path": "elsewhere.png"}
+    pq.write_table(pa.table({"image": rows, "plain": plain}), tmp_path / "a.parquet", row_group_size=3)
+    assert read(Slice(tmp_path / "a.tar", found.offset_data, found.size)) == PICTURE
+    assert [read(Cell(tmp_path / "a.parquet", n, "plain")) for n in (6, 0, 3)] == [b"row 6", b"row 0", b"row 3"]
+    assert [read(Cell(tmp_path / "a.parquet", n, "image")) for n in (0, 2, 6)] == [b"row 0", b"row 2", b"row 6"]
+    with pytest.raises(PictureError, match="there is no picture in its row"):
+        read(Cell(tmp_path / "a.parquet", 3, "image"))
+    with pytest.raises(PictureError, match="cannot be read"):
+        read(Slice(tmp_path / "none.tar", 0, 5))
+
+
+@pytest.mark.parametrize(
+    ("box", "part"),
+    [
+        ((0, 0, 30, 40), LEFT_RED[:, :30]),
+        ((25, 10, 10, 5), LEFT_RED[10:15, 25:35]),
+        ((-5, 30, 500, 500), LEFT_RED[30:]),
+    ],
+)
+def test_a_region_is_cut_out_of_the_upright_picture(box, part):
+    np.testing.assert_array_equal(np.asarray(decode(Region(PICTURE, box))), part)
+    assert read(Region(PICTURE, box)) == PICTURE
+
+
+@pytest.mark.parametrize("box", [(60, 0, 5, 5), (0, -9, 5, 9), (0, 0, 0, 4)])
+def test_a_region_outside_the_picture_says_so(box):
+    with pytest.raises(PictureError, match="the region is outside the picture"):
+        decode(Region(PICTURE, box))

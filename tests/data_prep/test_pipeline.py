@@ -116,6 +116,7 @@ def test_pictures_of_one_concept_stay_together_and_a_row_holds_all_of_its_exampl
         "image_id": key["image_id"], "captions": ["ufunguo"], "keywords": [], "captions_en": ["key"],
         "concept": "key", "source": "cldr-emoji", "category": "Objects", "variant": "google",
         "licence": "Apache-2.0+Unicode-3.0", "attribution": "Noto Emoji by Google; Unicode CLDR", "language": "sw",
+        "origin": "", "chrf": None, "flags": [],
     }  # fmt: skip
     assert Image.open(io.BytesIO(key["image"]["bytes"])).getpixel((5, 5)) == (0x50, ord("g"), 0x80)
 
@@ -338,8 +339,10 @@ def test_a_full_disk_leaves_the_earlier_data_set_and_says_what_to_do(scarce, dig
         [sys.executable, "-c", FULL, str(folder), str(largest)], capture_output=True, text=True, check=True
     )
     assert "could not be written" in done.stdout
-    assert "What was there before is untouched. Free some space" in done.stdout
+    assert "What was there before is untouched, and what is done so far is kept" in done.stdout
     assert digests(folder) == before
+    # Whatever is prepared next clears away what was kept.
+    make(folder, source=["cldr-emoji"], limit=4)
     assert [p.name for p in disk.iterdir() if p.name.startswith(".sw@")] == []
 
 

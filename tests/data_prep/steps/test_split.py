@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from data_prep.carriers import fetch
-from data_prep.languages import load_languages
-from data_prep.pipeline import load_source
-from data_prep.records import DropLog, Example
-from data_prep.steps import deduplicate, split
-from data_prep.steps.split import SPLITS, TEST_SHARE, VALIDATION_SHARE, split_of
+from data_prep.languages import load_language
+from data_prep.records import DropLog
+from data_prep.steps.split import TEST_SHARE, VALIDATION_SHARE, Split, split_of
 
 
 def reference(concept: str) -> str:
@@ -27,11 +23,6 @@ def reference(concept: str) -> str:
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_concept_has_one_split_by_the_hash_of_its_name_alone(concept):
     assert split_of(concept) == split_of(concept) == reference(concept)
-    examples = [
-        Example(b"1", ("mbwa",), concept, "flags", "", "", split="train"),
-        Example(b"2", ("aja", "ajá"), concept, "tuxpaint", "MIT", "x", captions_en=("x",), variant="v"),
-    ]
-    assert {e.split for e in split.apply(iter(examples), DropLog())} == {split_of(concept)}
 
 
 def test_shares_are_fourteen_and_five_in_a_hundred():
@@ -42,37 +33,24 @@ def test_shares_are_fourteen_and_five_in_a_hundred():
         assert binomtest(found.count(name), count, share).pvalue > 1e-4
 
 
-@pytest.fixture(scope="module")
-def owned() -> dict[str, dict[str, tuple[str, str]]]:
-    """For each language and each of its pictures, by digest: the concept that owns it and its split."""
-    sources = {name: load_source(name) for name in ("cldr-emoji", "flags", "tuxpaint")}
-    files = {r.name: fetch(r, progress=False) for s in sources.values() for r in s.about.resources}
-    digests: dict[Path | bytes, str] = {}
-
-    def digest(picture: Path | bytes) -> str:
-        if picture not in digests:
-            digests[picture] = deduplicate.picture_digest(picture)
-        return digests[picture]
-
-    found = {}
-    for language in load_languages():
-        raw = [e for s, locale in language.sources.items() for e in sources[s].examples(locale, files, DropLog())]
-        kept = split.apply(deduplicate.apply(iter(raw), DropLog()), DropLog())
-        found[language.code] = {digest(e.picture): (e.concept, e.split) for e in kept if e.captions}
-    return found
+def named(split: str) -> str:
+    """A concept whose hash sends it to a split."""
+    return next(f"concept-{n}" for n in range(1000) if split_of(f"concept-{n}") == split)
 
 
-def test_no_concept_and_no_picture_of_a_test_split_is_in_another_languages_training_split(owned):
-    assert len(owned) >= 21
-    tests = {thing for found in owned.values() for d, (c, s) in found.items() if s == "test" for thing in (c, d)}
-    trained = {thing for found in owned.values() for d, (c, s) in found.items() if s != "test" for thing in (c, d)}
-    assert len(tests) > 400
-    assert tests.isdisjoint(trained)
+def test_a_sources_own_split_goes_before_the_hash(example, rows_of):
+    concept = named("test")
+    rows = rows_of([example(concept=concept, split="train"), example(concept=concept)])
+    Split().judge(rows, load_language("sw"), DropLog())
+    assert rows.split == ["train", "test"]
 
 
-def test_every_language_has_every_split_near_its_share(owned):
-    for code, found in owned.items():
-        concepts = dict(found.values())
-        for name, share in zip(SPLITS, (0.81, 0.05, 0.14), strict=True):
-            count = sum(s == name for s in concepts.values())
-            assert binomtest(count, len(concepts), share).pvalue > 1e-4, (code, name, count)
+@pytest.mark.parametrize("allowed", [False, True])
+def test_what_a_machine_translated_is_never_tested_on_unless_asked_for(example, rows_of, allowed):
+    concepts = [named("test"), named("train"), named("validation")]
+    rows = rows_of([example(concept=c, origin="a/model") for c in concepts] + [example(concept=concepts[0])])
+    log = DropLog()
+    Split(machine_in_test=allowed).judge(rows, load_language("sw"), log)
+    assert list(rows.still()) == ([0, 1, 2, 3] if allowed else [1, 2, 3])
+    expected = [] if allowed else [(concepts[0], "machine-translated: not for the test split")]
+    assert [(d.item, d.reason) for d in log.drops] == expected

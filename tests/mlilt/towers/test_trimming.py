@@ -81,7 +81,6 @@ def test_the_texts_get_the_same_pieces_and_vectors(pair: Pair) -> None:
     torch.testing.assert_close(vectors(trimmed, texts), vectors(base, texts), rtol=0, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_words_and_texts_mixed_anew_get_the_same_pieces(data: st.DataObject, pairs: dict[str, Pair]) -> None:
     base, trimmed, texts = pairs[data.draw(st.sampled_from(NAMES))]
@@ -153,7 +152,7 @@ def wordpiece(scored: dict[str, int]) -> Any:
     return transformers.PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]", pad_token="[UNK]")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     make=st.sampled_from([unigram, wordpiece]),
     scored=st.dictionaries(st.text("☀☁☂▁", min_size=1, max_size=4), st.integers(-4, -1), min_size=3, max_size=40),

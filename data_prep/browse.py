@@ -2,7 +2,7 @@
 
 `browse.html` opens by itself. What it shows lies in `browse/`: scripts with a few hundred rows each (a page opened
 from a file may load scripts, but not read files) and sheets with a hundred small pictures each, loaded when seen. One
-file a sheet is far cheaper to write and to open than one a picture; JPEG takes a seventh of WebP's time to encode.
+file a sheet is far cheaper to write and to open than one a picture; JPEG takes a fifth of WebP's time to encode.
 """
 
 from __future__ import annotations

@@ -41,7 +41,12 @@ class Store:
         if row is None:
             return None
         image_id, suffix, look, why = row
-        return PictureError(why) if why else Canonical(b"", suffix, image_id, look)
+        if why:
+            return PictureError(why)
+        # Somebody may have cleared pictures away.
+        if not (self.folder / relative(image_id, suffix)).exists():
+            return None
+        return Canonical(b"", suffix, image_id, look)
 
     def keep(self, key: str, found: Canonical | PictureError) -> None:
         """Writes the picture, then notes what came of it."""

@@ -89,6 +89,11 @@ def test_a_store_decodes_each_picture_once_and_remembers_what_cannot_be(make_pic
         getattr(d.found, "image_id", str(d.found)) for d in plain
     ]
     assert [getattr(d.found, "look", b"") for d in again] == [getattr(d.found, "look", b"") for d in plain]
+    monkeypatch.undo()
+    for path in store.folder.rglob("*.png"):
+        path.unlink()
+    Pictures().decode(pictures, store)
+    assert len(list(store.folder.rglob("*.png"))) == 2
 
 
 def test_other_limits_are_decoded_anew(make_picture, tmp_path):

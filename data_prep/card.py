@@ -106,7 +106,13 @@ def render(
         + table(
             ["source", "title", "licences", "pictures", "citation"],
             [
-                [n, f"[{a.title}]({a.homepage})" if a.homepage else a.title, ", ".join(a.licences), a.pictures, a.citation]
+                [
+                    n,
+                    f"[{a.title}]({a.homepage})" if a.homepage else a.title,
+                    ", ".join(a.licences),
+                    a.pictures,
+                    a.citation,
+                ]
                 for n, a in abouts.items()
             ],
         ),

@@ -145,6 +145,31 @@ def _prepared(folder: Path, column: str) -> Any:
     return found if len(found) == rows else None
 
 
+def known_sources() -> list[dict[str, Any]]:
+    """One entry for each source, by name: what `About` says of it, and `languages`, codes of the files that name it."""
+    found = []
+    known = load_languages()
+    for name in registry.names(sources):
+        about = pipeline.load_source(name).about
+        pointed = about.pointed
+        found.append(
+            {
+                "name": name,
+                "title": about.title,
+                "kind": "fetched" if pointed is None else "published" if about.homepage else "own",
+                "homepage": about.homepage,
+                "licences": list(about.licences),
+                "citation": about.citation,
+                "pictures": about.pictures,
+                "layout": pointed.layout if pointed else "",
+                "hub": f"{pointed.hub.repo}@{pointed.hub.revision}" if pointed and pointed.hub else "",
+                "languages": [language.code for language in known if name in language.sources],
+                "locales": list(about.locales),
+            }
+        )
+    return found
+
+
 def steps(lang: str | None = None) -> list[dict[str, Any]]:
     """All steps in their order, each with its options.
 

@@ -1,10 +1,10 @@
 """Leaves out captions that are in English by a language identifier, and flags those in another language.
 
 For short captions the question is not which of 140 languages it is, but whether another one is far more likely than
-the language that it should be. So a caption of at least `words` words is left out if English is `odds` times as likely,
-and flagged if any other language is that is no sibling (of the same branch, such as Slavic). docs/language-id.md
-compares identifiers and says what this rule finds and what it costs; py3langid won. It takes its own package:
-`pip install "mlilt[lid]"`.
+the language that it should be. So a caption of at least `words` words is left out if English is the likeliest, and
+`odds` times as likely as the language; it is flagged if that is another that is no sibling (of the same branch, such
+as Slavic). docs/language-id.md compares identifiers and says what this finds and costs; py3langid was chosen. It is
+not installed by default: `pip install "mlilt[lid]"`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def labels(language: Language) -> frozenset[str]:
     if any(len(part) == 4 and part.isalpha() for part in parts) and parts[0] not in {"zh", "yue", "sr"}:
         return frozenset()
     named = {parts[0], language.iso639_1, language.iso639_3, _LABELS.get(language.code)}
-    return frozenset(named & set(_identifier().labels))
+    return frozenset(label for label in _identifier().labels if label in named)
 
 
 @cache
@@ -86,10 +86,8 @@ class STEP:
             found = likelihoods(text)
             if not own:
                 return "en" if found["en"] >= _ALONE else None
-            least = self.odds * max(sum(found[label] for label in own), _LEAST)
-            if found["en"] >= least:
-                return "en"
-            return next((label for label, value in found.items() if value >= least and label not in kin), None)
+            best = max((label for label in found if label not in kin), key=found.__getitem__)
+            return best if found[best] >= self.odds * max(sum(found[label] for label in own), _LEAST) else None
 
         for example in examples:
             others = {caption: other(caption) for caption in example.captions}

@@ -31,7 +31,9 @@ class NearDuplicates:
 
     def judge(self, rows: Rows, language: Language, log: DropLog) -> None:
         by_split = {
-            name: np.array([n for n in range(len(rows)) if rows.image_id[n] and _split(rows, n) == name], dtype=np.int64)
+            name: np.array(
+                [n for n in range(len(rows)) if rows.image_id[n] and _split(rows, n) == name], dtype=np.int64
+            )
             for name in ("train", "validation", "test")
         }
         for stays, goes in (("test", "validation"), ("test", "train"), ("validation", "train")):

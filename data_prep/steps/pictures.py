@@ -62,7 +62,9 @@ class Pictures:
             return Decoded(raw, known)
         found: Canonical | PictureError
         try:
-            found = canonical(replace(region, picture=data) if region else data, self.max_side, self.min_side, self.max_aspect)
+            found = canonical(
+                replace(region, picture=data) if region else data, self.max_side, self.min_side, self.max_aspect
+            )
         except PictureError as error:
             found = error
         if store:

@@ -47,9 +47,8 @@ def command(
         typer.Option(
             "--source",
             "-s",
-            help="Only this source (repeatable), as NAME or NAME:PLACE: cldr-emoji, tuxpaint, flags; folder:, csv:, "
-            "tsv:, jsonl:, parquet:, hf:, wds: for your own; xm3600 and others for published sets. "
-            "(default: all that can be fetched)",
+            help="Only this source (repeatable), as NAME or NAME:PLACE, such as cldr-emoji or folder:my-pictures; "
+            "`mlilt sources` lists them. (default: all that can be fetched)",
             rich_help_panel=SOURCES,
         ),
     ] = None,
@@ -69,7 +68,9 @@ def command(
     step: Annotated[
         list[str] | None,
         typer.Option(
-            "--step", help="Use this step, as NAME or NAME:key=value,... (repeatable).", rich_help_panel=STEPS
+            "--step",
+            help="Use this step, as NAME or NAME:key=value,... (repeatable); `mlilt steps` lists them.",
+            rich_help_panel=STEPS,
         ),
     ] = None,
     without: Annotated[
@@ -83,9 +84,6 @@ def command(
             rich_help_panel=STEPS,
         ),
     ] = None,
-    list_steps: Annotated[
-        bool, typer.Option("--steps", help="Print all steps with their options, and do nothing.", rich_help_panel=STEPS)
-    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -126,9 +124,6 @@ def command(
     from data_prep.errors import UserError
     from mlilt import api
 
-    if list_steps:
-        _print_steps(lang, json)
-        return
     if everything == (lang is not None):
         raise UserError("Say either --lang CODE or --all. `mlilt languages` lists the codes.")
     if table is not None and not everything:
@@ -248,25 +243,3 @@ def _print_all(outcomes: list[Any], out: Path, table: Path | None, json: bool) -
     if failed:
         lines = "\n".join(f"  {o.language}: {o.error}" for o in failed)
         raise UserError(f"{len(failed)} of {len(outcomes)} languages could not be prepared:\n{lines}")
-
-
-def _print_steps(lang: str | None, json: bool) -> None:
-    """Steps with their options, defaults or what a language's file says."""
-    from data_prep import inventory
-
-    listed = inventory.steps(lang)
-    if json:
-        import json as writer
-
-        print(writer.dumps(listed, ensure_ascii=False, indent=1))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    for heading in ("step", "used", "what it does", "options"):
-        table.add_column(heading, overflow="fold")
-    for entry in listed:
-        about = "\n".join(f"{o['name']}={o['value']}: {o['about']}" for o in entry["options"])
-        table.add_row(entry["name"], "yes" if entry["used"] else "", entry["summary"], about, end_section=True)
-    Console(highlight=False).print(table)

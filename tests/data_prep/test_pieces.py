@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -155,14 +156,14 @@ def test_files_hold_all_rows_in_their_order_within_the_limits(sizes, data):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "FILE_BYTES", 60)
         patch.setattr(shards, "FILE_ROWS", 5)
-        found = shards.cut("train", places, list(zip(starts, sizes, strict=True)), {n: ("odd",) for n in (0, 3)})
+        found = shards.cut("train", places, list(zip(starts, sizes, strict=True)), dict.fromkeys((0, 3), ("odd",)))
     rows = [[starts[piece] + n for piece, wanted in shard.parts for n in wanted] for shard in found]
     assert [n for file in rows for n in file] == places
     assert all(len(file) <= 5 and (len(file) == 1 or sum(flat[n] for n in file) <= 60) for file in rows)
     assert [shard.name for shard in found] == [f"train-{n:05d}-of-{len(found):05d}.parquet" for n in range(len(found))]
     assert [set(shard.flags) for shard in found] == [{0, 3} & set(file) for file in rows]
     # No two neighbours would have fitted into one.
-    for one, other in zip(rows, rows[1:], strict=False):
+    for one, other in itertools.pairwise(rows):
         assert len(one) == 5 or sum(flat[n] for n in [*one, other[0]]) > 60
 
 
@@ -172,7 +173,7 @@ def test_a_picture_that_many_sets_share_is_stored_once_and_each_set_reads_it(own
     inside = prepare("sw", [own], out=tmp_path / "inside", offline=True, progress=False)
     for name in ("a", "b"):
         prepare("sw", [own], out=tmp_path / name, images=tmp_path / "images", offline=True, progress=False)
-    stored = [p for p in (tmp_path / "images").rglob("*.png")]
+    stored = list((tmp_path / "images").rglob("*.png"))
     assert len(stored) == 118
     for split in data.SPLITS:
         expected = list(data.read_pictures(inside.folder, split))

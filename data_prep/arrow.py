@@ -21,7 +21,7 @@ _PICTURE = {
     "picture_column": pa.string(),
     "picture_box": pa.list_(pa.int64()),
 }
-_LISTS = {"captions", "keywords", "captions_en", "flags"}
+_LISTS = {"captions", "keywords", "captions_en", "keywords_en", "flags"}
 _OTHERS = {"chrf": pa.float64(), "place": pa.int64()}
 _FIELDS = [f.name for f in fields(Example) if f.name != "picture"]
 SCHEMA = pa.schema(

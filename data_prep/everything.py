@@ -13,6 +13,7 @@ from data_prep.languages import Language, load_language, load_languages
 from data_prep.locate import locate
 from data_prep.pipeline import Prepared
 from data_prep.progress import bar
+from data_prep.steps.untranslated import LEFT
 
 IMAGES = "images"
 
@@ -55,6 +56,9 @@ def prepare_all(
     """
     names = [spec.partition(":")[0] for spec in source]
     fetched = {name: pipeline.load_source(name).about for name in names or _fetched()}
+    for name, about in fetched.items():
+        if about.pointed is not None and not about.locales:
+            raise UserError(f"{name} holds your own pictures, in one language: prepare them with --lang CODE.")
     chosen = [lang for lang in load_languages() if set(fetched) & set(lang.sources)]
     # Downloads come first and once, not from every process.
     for name, about in fetched.items():
@@ -131,4 +135,4 @@ def _line(language: Language, made: Prepared, sources: Sequence[str]) -> list[ob
 
 
 def _is_untranslated(reason: str) -> bool:
-    return "English" in reason
+    return reason.endswith(f": {LEFT}")

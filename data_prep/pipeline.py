@@ -8,7 +8,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from glob import escape
 from pathlib import Path
@@ -206,7 +206,7 @@ def _asked(
             pointed.append(name)
             where = str(root) if root is not None else ""
         if columns:
-            if "columns" not in {f.name for f in fields(type(source))}:  # type: ignore[arg-type]
+            if not hasattr(source, "columns"):
                 raise UserError(f"The source {name} has no columns to name; leave out --column.")
             source = replace(source, columns=dict(columns))  # type: ignore[type-var]
         found.append(Asked(name, source, where or None, language.sources.get(name, language.code)))

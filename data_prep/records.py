@@ -49,7 +49,7 @@ class Example:
         picture: the encoded picture: where a source has it, bytes once the pictures step has run.
         captions: whole captions in the language, the first being the main one.
         keywords: words that describe parts of the picture; several of them joined make a caption too.
-        captions_en: the same in English, where the source has them.
+        captions_en, keywords_en: the same in English, where the source has them.
         concept: what is shown, independent of language and source. Photographs are a concept each. It decides the
             split where the source names none.
         source: name of the source, which is its module's file name.
@@ -74,6 +74,7 @@ class Example:
     attribution: str
     keywords: tuple[str, ...] = ()
     captions_en: tuple[str, ...] = ()
+    keywords_en: tuple[str, ...] = ()
     category: str = ""
     variant: str = ""
     image_id: str = ""

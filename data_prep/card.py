@@ -21,7 +21,9 @@ Tokenize = Callable[[Sequence[str]], Sequence[int]]
 def tokens_per_word(captions: Sequence[str], count_tokens: Tokenize) -> float:
     """Tokens over white-space separated words, special tokens not counted (the tokenizer's fertility)."""
     words = sum(len(caption.split()) for caption in captions)
-    return sum(count_tokens(captions)) / max(words, 1)
+    # Some at a time: what a tokenizer gives back takes far more memory than the captions.
+    parts = (captions[start : start + 1000] for start in range(0, len(captions), 1000))
+    return sum(sum(count_tokens(part)) for part in parts) / max(words, 1)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

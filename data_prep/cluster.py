@@ -1,7 +1,7 @@
 """Pieces shared out among machines that see the same folders, by datatrove's executor.
 
 datatrove (Apache-2.0, by Hugging Face) was chosen over Ray Data: its unit is a task with a rank, done once and
-marked as completed by a file, which is just what a piece is; it needs no server, and the same executors run under Slurm.
+marked as completed by a file, which is just what a piece is, and it needs no server.
 Ray Data would move rows between machines, which nothing here asks for.
 """
 

@@ -40,7 +40,7 @@ ON_PIECES = ("normalize", "captions", "script", "untranslated", "language-id")
 ON_THE_WHOLE = ("deduplicate", "repeated-captions", "split", "near-duplicates")
 # Only where the language's file or the user asks for them.
 ON_REQUEST = ("translate", "language-id")
-# So many rows, from the first on, can be looked at in the data set's page.
+# So many rows at most, from all over a large data set, can be looked at in its page.
 BROWSED = 5_000
 # A data set cannot be without.
 NEEDED = ("pictures", "split")
@@ -426,7 +426,7 @@ class _Run:
             )
         )
         with bar(f"Page of {self.language.name}", None, unit="pictures", show=self.progress) as running:
-            browsed = [e.place for e in examples[:BROWSED]]
+            browsed = [e.place for e in examples[:: -(-len(examples) // BROWSED)]]
             browse.write(
                 new,
                 self.language,

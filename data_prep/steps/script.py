@@ -5,8 +5,8 @@ caption goes if both the share of letters and that of words lie below `share`. S
 Latin capitals (ATM, TV, DVD) count for no script, as every language takes them over.
 
 Of the 239,600 CLDR names and Tux Paint captions in 129 languages, 47 go. About thirty are English words (joystick,
-selfie, softball) or in letters that only look right; fifteen are lower-case acronyms (dvd, zzz) and "Wi-Fi", which is
-the price. All 59 Tamil captions of Tux Paint, in some font's own encoding, would go too.
+selfie, softball) or in letters that only look right; sixteen are lower-case acronyms (dvd, zzz) and "Wi-Fi", which
+is the price. All 59 Tamil captions of Tux Paint, in some font's own encoding, would go too.
 """
 
 from __future__ import annotations

@@ -123,9 +123,9 @@ def test_machines_that_share_a_folder_come_to_the_same_bytes_as_one(own, tmp_pat
 
 
 def test_a_worker_that_dies_is_named_with_the_remedy():
-    with pytest.raises(UserError, match=r"A worker process died[^|]*run the same command again, with fewer --workers"):
-        with workers.processes(2) as run:
-            list(run(die, [()]))
+    said = r"A worker process died[^|]*run the same command again, with fewer --workers"
+    with pytest.raises(UserError, match=said), workers.processes(2) as run:
+        list(run(die, [()]))
 
 
 def test_what_a_worker_raises_reaches_the_user(tmp_path):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 
 import pytest
 
@@ -94,19 +93,12 @@ def test_keywords_are_left_in_english_if_they_have_several_words_or_if_all_have_
     assert keywords_left(("ball", "rugby"), english) == set()
 
 
-@dataclass(frozen=True, slots=True)
-class WithKeywords(Example):
-    keywords_en: tuple[str, ...] = ()
-
-
-def test_a_single_word_whose_keywords_are_all_in_english_is_dropped_and_keywords_of_others_are_left_out(run):
+def test_a_single_word_whose_keywords_are_all_in_english_is_dropped_and_keywords_of_others_are_left_out(run, example):
     words = ("lace", "music", "wood")
-    rest = {"picture": b"", "source": "s", "licence": "", "attribution": "", "keywords_en": words}
-    leftover = WithKeywords(
-        captions=("flute",), captions_en=("flute",), concept="a", keywords=(*words, "flute"), **rest
-    )
-    half = WithKeywords(captions=("flute",), captions_en=("flute",), concept="b", keywords=("lace", "muziki"), **rest)
-    own = WithKeywords(captions=("filimbi",), captions_en=("flute",), concept="c", keywords=words, **rest)
+    flute = {"captions_en": ("flute",), "keywords_en": words}
+    leftover = example(captions=("flute",), concept="a", keywords=(*words, "flute"), **flute)
+    half = example(captions=("flute",), concept="b", keywords=("lace", "muziki"), **flute)
+    own = example(captions=("filimbi",), concept="c", keywords=words, **flute)
     passed, drops, log = run(step.STEP(), leftover, half, own)
     assert drops == [("a", LEFT)]
     assert [(e.concept, e.keywords, e.flags) for e in passed] == [("b", ("lace", "muziki"), (SAME,)), ("c", (), ())]

@@ -120,7 +120,7 @@ def test_sources_are_listed_by_kind_and_each_shows_what_it_says_of_itself():
     about = load_source("xm3600").about
     for text in (about.citation, about.pictures, about.pointed.layout, *about.licences):
         assert " ".join(text.split()) in page
-    with pytest.raises(UserError, match="There is no source named 'xm360'. Did you mean xm3600"):
+    with pytest.raises(UserError, match=r"There is no source named 'xm360'\. Did you mean xm3600"):
         run("sources", "xm360")
 
 

@@ -15,7 +15,8 @@ from data_prep.records import Cell, Example, Picture, Region, Slice
 
 _PICTURE = {
     "picture_bytes": pa.large_binary(),
-    "picture_path": pa.string(),
+    # Names of files need not be UTF-8.
+    "picture_path": pa.binary(),
     "picture_offset": pa.int64(),
     "picture_length": pa.int64(),
     "picture_column": pa.string(),
@@ -39,13 +40,17 @@ def _where(picture: Picture) -> dict[str, Any]:
         return {"picture_bytes": picture}
     if isinstance(picture, Slice):
         return {
-            "picture_path": str(picture.path),
+            "picture_path": os.fsencode(picture.path),
             "picture_offset": picture.offset,
             "picture_length": picture.length,
         }
     if isinstance(picture, Cell):
-        return {"picture_path": str(picture.path), "picture_offset": picture.row, "picture_column": picture.column}
-    return {"picture_path": str(picture)}
+        return {
+            "picture_path": os.fsencode(picture.path),
+            "picture_offset": picture.row,
+            "picture_column": picture.column,
+        }
+    return {"picture_path": os.fsencode(picture)}
 
 
 def _picture(row: dict[str, Any]) -> Picture:
@@ -58,7 +63,7 @@ def _whole(row: dict[str, Any]) -> Path | bytes | Slice | Cell:
         return bytes(data)
     if row["picture_path"] is None:
         return b""
-    path, offset = Path(row["picture_path"]), row["picture_offset"]
+    path, offset = Path(os.fsdecode(row["picture_path"])), row["picture_offset"]
     if row["picture_column"] is not None:
         return Cell(path, offset, row["picture_column"])
     return path if offset is None else Slice(path, offset, row["picture_length"])

@@ -95,8 +95,8 @@ def render(
     changes = [[what, n] for what, n in sorted(log.changes.items()) if n]
     parts = [
         f"---\n{yaml}\n---\n\n# {language.name} ({language.autonym}) captioned pictures",
-        f"Captions in {language.name} (`{language.code}`, script {language.script}), prepared by "
-        f"`mlilt prep --lang {language.code}`. One row is one picture; a concept (what is shown) may have several. "
+        f"Captions in {language.name} (`{language.code}`, script {language.script}), prepared by `mlilt prep` from "
+        f"{', '.join(abouts)}. One row is one picture; a concept (what is shown) may have several. "
         "Splits go by a hash of the concept, the same in every language and source.",
         "![Examples](contact-sheet.png)",
         "## Counts\n\n" + table(["source", *SPLITS, "pictures", "concepts"], counts),
@@ -111,7 +111,7 @@ def render(
                 [
                     n,
                     f"[{a.title}]({a.homepage})" if a.homepage else a.title,
-                    ", ".join(a.licences),
+                    ", ".join(sorted({part for e in examples if e.source == n for part in e.licence.split("+")})),
                     a.pictures,
                     a.citation,
                 ]
@@ -122,10 +122,10 @@ def render(
         "## Left out\n\n"
         + (
             table(["source", "reason", "items"], [[s, r, n] for (s, r), n in log.by_reason().items()])
+            + "\n\nEach item is listed in `drops.jsonl`."
             if log.counts
             else "Nothing."
-        )
-        + "\n\nEach item is listed in `drops.jsonl`.",
+        ),
         "## Flagged\n\n"
         + (table(["what a person should look at", "pictures"], flags.most_common()) if flags else "Nothing."),
         "## Changed\n\n" + (table(["what", "times"], changes) if changes else "Nothing."),
@@ -160,7 +160,8 @@ def render(
         parts.insert(6, f"## Machine-translated\n\n{listed}. None is in the test split unless a step says so.")
     if log.notes:
         parts.insert(6, "## Notes\n\n" + "\n".join(f"- {note}" for note in log.notes))
-    if language.caveats:
+    # They are of what can be fetched, not of what a user brings.
+    if language.caveats and any(a.resources for a in abouts.values()):
         parts.insert(3, "## Caveats\n\n" + "\n".join(f"- {c}" for c in language.caveats))
     return "\n\n".join(parts) + "\n"
 

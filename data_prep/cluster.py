@@ -11,10 +11,14 @@ from typing import Any
 
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
+from loguru import logger
 
 from data_prep import pieces
 from data_prep.errors import UserError
 from data_prep.pieces import Work
+
+# Of every task it would print a page; what matters is in the pieces' own files.
+logger.disable("datatrove")
 
 
 class DoPiece(PipelineStep):  # type: ignore[misc]

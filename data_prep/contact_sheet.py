@@ -46,23 +46,27 @@ def choose(examples: Sequence[Example], count: int = _COLUMNS * _ROWS) -> list[E
 
 
 def draw(examples: Sequence[Example], direction: str = "ltr", offline: bool = False, progress: bool = True) -> bytes:
-    """A PNG of up to 24 pictures (`picture` holding PNG bytes) with their main captions below them.
+    """A PNG of up to 24 pictures (`picture` holding PNG or JPEG bytes) with their main captions below them.
 
     Letters come from Noto fonts where they can be fetched, else from the machine's own.
     """
     import resvg_py
 
+    # What is drawn heeds these marks alone: signs at a line's ends would stand on its wrong side.
+    mark = "\u200f" if direction == "rtl" else ""
     cells, width = [], _COLUMNS * (_CELL + _GAP) + _GAP
     for index, example in enumerate(examples):
         x = _GAP + (index % _COLUMNS) * (_CELL + _GAP)
         y = _GAP + (index // _COLUMNS) * (_CELL + _TEXT + _GAP)
         assert isinstance(example.picture, bytes)
         data = base64.b64encode(example.picture).decode("ascii")
-        cells.append(f'<image x="{x}" y="{y}" width="{_CELL}" height="{_CELL}" href="data:image/png;base64,{data}"/>')
+        kind = "jpeg" if example.picture.startswith(b"\xff\xd8") else "png"
+        place = f'x="{x}" y="{y}" width="{_CELL}" height="{_CELL}"'
+        cells.append(f'<image {place} href="data:image/{kind};base64,{data}"/>')
         for line, text in enumerate(_wrap(example.captions[0])):
             cells.append(
                 f'<text x="{x + _CELL / 2}" y="{y + _CELL + 18 + 18 * line}" text-anchor="middle" '
-                f'direction="{direction}">{escape(text)}</text>'
+                f'direction="{direction}">{escape(mark + text + mark)}</text>'
             )
     height = -(-len(examples) // _COLUMNS) * (_CELL + _TEXT + _GAP) + _GAP
     svg = (

@@ -54,6 +54,10 @@ def prepare_all(
     Returns:
         What came of each language, by code.
     """
+    if processes is not None and processes < 1:
+        raise UserError(f"--workers must be 1 or more, not {processes}.")
+    # What is wrong for one language is wrong for all.
+    pipeline.steps_of(None, step, without)
     names = [spec.partition(":")[0] for spec in source]
     fetched = {name: pipeline.load_source(name).about for name in names or _fetched()}
     for name, about in fetched.items():

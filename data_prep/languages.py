@@ -127,7 +127,10 @@ def load_language(code: str) -> Language:
     if code.casefold() in by_name:
         raise UserError(f"There is no language code {code!r}. Did you mean {by_name[code.casefold()]}?")
     raise UnknownNameError(
-        "language", code, files, "`mlilt languages` lists them; a new one is one file in languages/ (CONTRIBUTING.md)."
+        "language",
+        code,
+        files,
+        "`mlilt languages` lists them; `mlilt languages new CODE` writes a first file for another.",
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import imagehash
 import numpy as np
+import pyarrow as pa
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from data_prep.records import Cell, Picture, Region, Slice
@@ -52,12 +53,14 @@ def read(picture: Picture) -> bytes:
             data = picture
     except OSError as error:
         raise PictureError(f"the picture cannot be read: {error.strerror or error}") from error
+    except (pa.ArrowException, IndexError) as error:
+        raise PictureError("the table that holds the picture cannot be read") from error
     _check_size(len(data))
     return data
 
 
 def _check_size(size: int) -> None:
-    if size == 0:
+    if size <= 0:
         raise PictureError("the picture file is empty")
     if size > MAX_FILE_BYTES:
         raise PictureError(f"the picture file is larger than {MAX_FILE_BYTES >> 20} MiB")
@@ -113,7 +116,7 @@ def _decode(picture: Picture) -> tuple[Image.Image, bool]:
         image.load()
         lossy = image.format in ("JPEG", "MPO") or (image.format == "WEBP" and b"VP8 " in data[:64])
         made = plain(image)
-    except PictureError:
+    except (PictureError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise PictureError(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels") from error
@@ -199,7 +202,7 @@ def plain(image: Image.Image) -> Image.Image:
 
 # Values in quotes are stepped over as a whole: they may hold a ">".
 _OUTSIDE = re.compile(
-    rb"<(?:\w+:)?(?:image|use|feImage)\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*?href\s*=\s*[\"']\s*(?!data:|#|\s)"
+    rb"<(?:[^\s<>/:\"'=]+:)?(?:image|use|feImage)\b(?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*?href\s*=\s*[\"']\s*(?!data:|#|\s)"
 )
 
 

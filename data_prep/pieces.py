@@ -88,7 +88,7 @@ def gather(work: Work, examples: Iterator[Example], log: DropLog) -> int:
     while True:
         chunk = [replace(e, place=count + n) for n, e in enumerate(islice(examples, SIZE))]
         # What the sources dropped after the last example belongs to a piece too.
-        if not chunk and not log.drops and piece:
+        if not chunk and piece and not (log.drops or log.changes or log.notes):
             break
         count += len(chunk)
         path = work.file("gathered", piece)

@@ -36,14 +36,14 @@ FORMAT = 2
 # pictures are decoded. Last those that judge the whole: each picture's concept is settled before splits are, and only
 # then is it known which look-alikes stand in different ones.
 SERIAL = ("translate",)
-ON_PIECES = ("normalize", "captions", "script", "untranslated", "language-id")
+ON_PIECES = ("normalize", "captions", "untranslated", "script", "language-id")
 ON_THE_WHOLE = ("deduplicate", "repeated-captions", "split", "near-duplicates")
 # Only where the language's file or the user asks for them.
 ON_REQUEST = ("translate", "language-id")
 # So many rows at most, from all over a large data set, can be looked at in its page.
 BROWSED = 5_000
 # A data set cannot be without.
-NEEDED = ("pictures", "split")
+NEEDED = ("captions", "pictures", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Prepared:
         language: its code.
         pictures: rows by split.
         concepts: number of different concepts by source.
+        split_concepts: the same by split.
         dropped: items left out, by "source: reason".
         changed: how often what was changed.
         flagged: rows that a person should look at.
@@ -67,6 +68,7 @@ class Prepared:
     language: str
     pictures: dict[str, int]
     concepts: dict[str, int]
+    split_concepts: dict[str, int]
     dropped: dict[str, int]
     changed: dict[str, int]
     flagged: int
@@ -144,6 +146,7 @@ def prepare(
         UserError: unknown names, nothing to build from, a folder that holds something else, a full disk.
     """
     language = load_language(lang)
+    source = [source] if isinstance(source, str) else source
     asked = _asked(language, source, root, columns or {})
     settings = steps_of(language, step, without)
     if limit is not None and limit < 1:
@@ -178,6 +181,8 @@ def prepare(
             f"Another process is preparing {folder} right now. Wait for it, or choose another --out."
         ) from error
     except OSError as error:
+        if isinstance(error, PermissionError) and not _ours(error, run):
+            raise UserError(f"A file of a source could not be read: {error}.") from error
         raise UserError(
             f"{folder} could not be written: {error}. What was there before is untouched, and what is done so far is "
             "kept for the next run. Free some space or choose another --out."
@@ -267,7 +272,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} holds no prepared data set. Run `mlilt prep --lang ...` first.") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{folder / MANIFEST} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
-    if manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise UserError(f"{folder} was written in another format. Run `mlilt prep` again with --force.")
     return manifest
 
@@ -300,12 +305,17 @@ class _Run:
                 )
             if (self.folder / MANIFEST).is_file() and not self.force:
                 manifest = read_manifest(self.folder)
-                if manifest["recipe"] == recipe:
+                if manifest["recipe"] == recipe and _is_whole(self.folder, manifest):
+                    _clear(self.folder)
                     return _result(self.folder, manifest, reused=True)
+                if manifest["language"] != self.language.code:
+                    raise UserError(
+                        f"{self.folder} holds a data set in another language ({manifest['language']}). Choose another "
+                        "--out, or replace it with --force."
+                    )
         work = self._work(recipe)
         _clear(self.folder, but=work.folder)
-        if self.force:
-            shutil.rmtree(work.folder, ignore_errors=True)
+        _check_idle(work.folder)
         self._gather(work, [files for files, _ in located])
         self._do(work)
         new = self._finish(work, recipe, [digests for _, digests in located])
@@ -321,12 +331,20 @@ class _Run:
             raise UserError("Several machines need datatrove: pip install 'mlilt[cluster]'.") from error
         located = [locate(a.name, a.source.about, a.where, a.locale, self.offline, self.progress) for a in self.asked]
         work = self._work(self._recipe([digests for _, digests in located]))
+        if work.store:
+            raise UserError("Machines share no --images: prepare without it.")
         if work.serial:
             raise UserError("Translation runs on one machine: prepare without --machine.")
         # The first machine gathers, the others wait for it.
         with _lock(self.folder, wait_s=-1):
             self._gather(work, [files for files, _ in located])
-        cluster.run(work, machine.number, machine.count, self.workers or workers.cores())
+            # Taken before the folder's lock is given back: nobody clears the folder in between.
+            busy = FileLock(work.folder / f"machine-{machine.number}-of-{machine.count}.lock", timeout=0)
+            busy.acquire()
+        try:
+            cluster.run(work, machine.number, machine.count, self.workers or workers.cores())
+        finally:
+            busy.release()
 
     def _work(self, recipe: str) -> Work:
         # What another version of this code began is not gone on with.
@@ -361,8 +379,14 @@ class _Run:
         log = DropLog()
 
         def examples() -> Iterator[Example]:
+            times: Counter[str] = Counter()
             for a, found in zip(self.asked, files, strict=True):
-                yield from _limited(a.source.examples(a.locale, found, log), a.name, self.limit, log)
+                times[a.name] += 1
+                given = a.source.examples(a.locale, found, log)
+                if times[a.name] > 1 and a.source.about.pointed is not None:
+                    # Pictures of two folders may have the same names.
+                    given = _apart(given, a.name, times[a.name])
+                yield from _limited(given, a.name, self.limit, log)
 
         with bar(f"Reading sources for {self.language.name}", None, unit="examples", show=self.progress) as running:
             pieces.gather(work, _counted(examples(), running), log)
@@ -404,16 +428,21 @@ class _Run:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         (new / "data").mkdir(parents=True, exist_ok=True)
         log, shown = DropLog(), _Sample()
-        with (new / "drops.jsonl").open("w", encoding="utf-8") as file:
+        with (new / "drops.jsonl").open("w", encoding="utf-8", errors="backslashreplace") as file:
             for drop in _all_drops(work, judged, log):
                 line = {"source": drop.source, "item": drop.item, "reason": drop.reason}
                 file.write(json.dumps({**line, "caption": drop.text} if drop.text else line, ensure_ascii=False) + "\n")
                 shown.add(drop)
         if not rows.kept.any():
-            reasons = "\n".join(f"  {s}: {r} ({n})" for (s, r), n in log.by_reason().items())
-            raise UserError(f"Nothing is left for {self.language.name}. Left out:\n{reasons}")
+            reasons = [f"  {s}: {r} ({n})" for (s, r), n in log.by_reason().items()]
+            layouts = [
+                f"{a.name} expects: {a.source.about.pointed.layout}" for a in self.asked if a.source.about.pointed
+            ]
+            shutil.rmtree(work.folder, ignore_errors=True)
+            raise UserError("\n".join([f"Nothing is left for {self.language.name}. Left out:", *reasons, *layouts]))
         digest = self._write(work, rows, new / "data")
         examples = [rows.example(n) for n in rows.still()]
+        rows.forget_pictures()
         chosen = {e.place for e in contact_sheet.choose(examples)}
         sheet = sorted(self._pictures(work, rows, sorted(chosen)), key=lambda e: e.place)
         order = {e.place: n for n, e in enumerate(contact_sheet.choose(examples))}
@@ -454,6 +483,7 @@ class _Run:
             "images": self._way() if self.store else None,
             "pictures": {name: sum(e.split == name for e in examples) for name in SPLITS},
             "concepts": dict(sorted(concepts.items())),
+            "split_concepts": {name: len({e.concept for e in examples if e.split == name}) for name in SPLITS},
             "dropped": {f"{s}: {r}": n for (s, r), n in log.by_reason().items()},
             "changed": {what: n for what, n in sorted(log.changes.items()) if n},
             "flagged": sum(bool(e.flags) for e in examples),
@@ -502,6 +532,17 @@ class _Run:
 
 def _write_shard(work: Work, shard: shards.Shard, folder: Path) -> tuple[str, str]:
     return shard.name, shards.write(work, shard, folder)
+
+
+def _ours(error: OSError, run: _Run) -> bool:
+    """True if an error is about what a preparation writes."""
+    places = [run.folder.absolute().parent, *([run.store] if run.store else [])]
+    return error.filename is None or any(Path(os.fsdecode(error.filename)).is_relative_to(p) for p in places)
+
+
+def _apart(examples: Iterator[Example], name: str, number: int) -> Iterator[Example]:
+    for example in examples:
+        yield replace(example, concept=f"{name}@{number}{example.concept.removeprefix(name)}")
 
 
 def _counted(examples: Iterator[Example], running: Any) -> Iterator[Example]:
@@ -589,12 +630,35 @@ def _recover(folder: Path) -> None:
         backup.rename(folder)
 
 
-def _clear(folder: Path, but: Path) -> None:
-    """Removes working folders of other settings. Only for the holder of the lock."""
+def _is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """False if files of a data set, or the store of its pictures, are gone."""
+    stored = manifest["images"]
+    return all(split_files(folder, name) for name in SPLITS) and (not stored or (folder / stored).is_dir())
+
+
+def _clear(folder: Path, but: Path | None = None) -> None:
+    """Removes working folders of other settings. Only for the holder of the lock.
+
+    Raises:
+        UserError: a machine is still at work in one of them.
+    """
     # "@" ends the name: with "-", preparing sw would clear away what is being written for sw-small.
     for stale in folder.parent.glob(f".{escape(folder.name)}@*"):
         if stale.absolute() != but:
+            _check_idle(stale)
             shutil.rmtree(stale, ignore_errors=True)
+
+
+def _check_idle(folder: Path) -> None:
+    """Raises a UserError if a machine is doing its share in a working folder."""
+    for path in folder.glob("machine-*.lock"):
+        try:
+            with FileLock(path, timeout=0):
+                pass
+        except Timeout:
+            raise UserError(
+                f"{path.stem} is still doing its share in {folder}. Wait for it, or stop it there first."
+            ) from None
 
 
 def _result(folder: Path, manifest: dict[str, Any], reused: bool = False) -> Prepared:
@@ -603,6 +667,7 @@ def _result(folder: Path, manifest: dict[str, Any], reused: bool = False) -> Pre
         language=manifest["language"],
         pictures=manifest["pictures"],
         concepts=manifest["concepts"],
+        split_concepts=manifest["split_concepts"],
         dropped=manifest["dropped"],
         changed=manifest["changed"],
         flagged=manifest["flagged"],

@@ -13,7 +13,7 @@ from data_prep.records import Drop, DropLog, Example
 
 @dataclass(slots=True)
 class Rows:
-    """Columns of equal length, in the order of the sources: a row's place is its example's. About 500 bytes a row.
+    """Columns of equal length, in the order of the sources: a row's place is its example's. About 900 bytes a row.
 
     Attributes:
         source, item, concept, origin, licence: as in `Example`.
@@ -60,6 +60,10 @@ class Rows:
         if flag not in (found := self.flags.get(row, ())):
             self.flags[row] = (*found, flag)
 
+    def forget_pictures(self) -> None:
+        """Frees what is known of pictures, once everything is judged."""
+        self.raw, self.image_id, self.look = [], [], np.zeros((0, self.look.shape[1]), np.uint8)
+
     def example(self, row: int) -> Example:
         """The row as an Example without its picture."""
         return Example(
@@ -69,7 +73,6 @@ class Rows:
             source=self.source[row],
             licence=self.licence[row],
             attribution="",
-            image_id=self.image_id[row],
             split=self.split[row],
             origin=self.origin[row],
             flags=self.flags.get(row, ()),

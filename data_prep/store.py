@@ -8,6 +8,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+from data_prep.errors import UserError
 from data_prep.pictures import Canonical, PictureError
 
 _INDEX = "index.sqlite"
@@ -25,15 +26,23 @@ class Store:
 
     Args:
         folder: made if it is not there.
+
+    Raises:
+        UserError: the folder cannot be written, or its index is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         self._local = threading.local()
-        with closing(self._connect()) as index, index:
-            columns = "key text primary key, id text, suffix text, look blob, why text"
-            index.execute(f"create table if not exists known ({columns})")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with closing(self._connect()) as index, index:
+                columns = "key text primary key, id text, suffix text, look blob, why text"
+                index.execute(f"create table if not exists known ({columns})")
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(
+                f"Pictures cannot be kept in {folder}: {error}. Choose another --images, or clear that folder."
+            ) from error
 
     def find(self, key: str) -> Canonical | PictureError | None:
         """What came of a picture; `data` is left empty, for it lies in the store. None if it is not known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,8 @@ def _end_with(parent: int) -> None:
             time.sleep(0.5)
         os._exit(1)
 
+    # Ctrl-C reaches all processes of a terminal; the parent speaks for them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()
 
 
@@ -54,18 +57,14 @@ def processes(count: int) -> Iterator[Run]:
     ) as executor:
 
         def run(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-            waiting = [executor.submit(function, *call) for call in calls]
             try:
-                for done in as_completed(waiting):
+                for done in as_completed([executor.submit(function, *call) for call in calls]):
                     yield done.result()
             except TerminatedWorkerError as error:
                 raise UserError(
                     "A worker process died, as when memory runs out. What is done is kept: run the same command again, "
                     "with fewer --workers."
                 ) from error
-            finally:
-                for one in waiting:
-                    one.cancel()
 
         try:
             yield run

@@ -113,10 +113,15 @@ def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> I
             for image_id, image in zip(batch["image_id"].to_pylist(), batch["image"], strict=True):
                 if wanted is not None and image_id not in wanted:
                     continue
-                yield (
-                    image_id,
-                    (folder / stored / image["path"].as_py()).read_bytes() if stored else image["bytes"].as_py(),
-                )
+                kept = image["path" if stored else "bytes"].as_py()
+                yield image_id, _stored(folder / stored / kept) if stored else kept
+
+
+def _stored(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"A picture of the data set is gone: {error}. Run `mlilt prep` again with --force.") from error
 
 
 def entries(rows: Sequence[Row]) -> list[Entry]:

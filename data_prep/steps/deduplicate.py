@@ -36,7 +36,11 @@ def _settle(rows: Rows, places: Iterable[int], digest: Callable[[int], str | byt
     for n in places:
         owner = owners[digest(n)][1]
         key = (digest(n), rows.captions[n])
-        if not rows.kept[n]:
+        kept = rows.kept[n]
+        if rows.concept[n] != owner:
+            # Nobody's picture any more: else its owner would look like it.
+            rows.image_id[n] = ""
+        if not kept:
             continue
         if rows.concept[n] != owner:
             rows.leave_out(n, "its picture is that of another concept too", log, about=f" (= {owner})")

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from data_prep.languages import Language
 from data_prep.records import DropLog
@@ -25,8 +27,10 @@ _AT_ONCE = 1 << 20
 class NearDuplicates:
     """See the module's docstring."""
 
-    bits: int = option(4, "how many of the 64 bits of two look-alikes' perceptual hashes may differ")
-    colour: float = option(6.0, "how much their colours may differ on the average, of 255")
+    bits: Annotated[int, Field(ge=0, le=32)] = option(
+        4, "how many of the 64 bits of two look-alikes' perceptual hashes may differ"
+    )
+    colour: Annotated[float, Field(ge=0)] = option(6.0, "how much their colours may differ on the average, of 255")
     within: bool = option(False, "leave out look-alikes of other concepts within a split too; the first one stays")
 
     def judge(self, rows: Rows, language: Language, log: DropLog) -> None:
@@ -43,12 +47,26 @@ class NearDuplicates:
                     rows.leave_out(other, f"it looks like a {stays} picture", log, about=about)
         if self.within:
             for places in by_split.values():
-                for one, other in self._pairs(rows.look, places, places):
-                    first, second = sorted((one, other))
-                    if rows.kept[first] and rows.kept[second] and rows.concept[first] != rows.concept[second]:
-                        rows.leave_out(
-                            second, "it looks like another picture", log, about=f" (like {rows.item[first]})"
-                        )
+                self._within(rows, places[rows.kept[places]], log)
+
+    def _within(self, rows: Rows, places: NDArray[np.int64], log: DropLog) -> None:
+        """Leaves out each row that looks like an earlier one, of another concept, that stays."""
+        alike: dict[int, set[int]] = {}
+        for one, other in candidates(rows.look[:, :8], places, places, self.bits):
+            near = self._same_colours(rows.look, one, other) & (one < other)
+            for a, b in zip(one[near].tolist(), other[near].tolist(), strict=True):
+                if rows.concept[a] != rows.concept[b]:
+                    alike.setdefault(b, set()).add(a)
+        for row, earlier in sorted(alike.items()):
+            if stays := [n for n in sorted(earlier) if rows.kept[n]]:
+                about = f" (like {rows.item[stays[0]]})"
+                rows.leave_out(row, "it looks like another picture", log, about=about)
+
+    def _same_colours(
+        self, look: NDArray[np.uint8], one: NDArray[np.int64], other: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        apart = np.abs(look[one, 8:].astype(np.int16) - look[other, 8:].astype(np.int16)).mean(axis=1)
+        return np.asarray(apart <= self.colour)
 
     def _pairs(
         self, look: NDArray[np.uint8], ones: NDArray[np.int64], others: NDArray[np.int64]
@@ -56,10 +74,9 @@ class NearDuplicates:
         """Look-alikes, in the order of `others`, each of these with the first of `ones` only."""
         found: dict[int, int] = {}
         for one, other in candidates(look[:, :8], ones, others, self.bits):
-            apart = np.abs(look[one, 8:].astype(np.int16) - look[other, 8:].astype(np.int16)).mean(axis=1)
-            for a, b in zip(one[apart <= self.colour].tolist(), other[apart <= self.colour].tolist(), strict=True):
-                if a != b:
-                    found[b] = min(a, found.get(b, a))
+            near = self._same_colours(look, one, other)
+            for a, b in zip(one[near].tolist(), other[near].tolist(), strict=True):
+                found[b] = min(a, found.get(b, a))
         yield from ((a, b) for b, a in sorted(found.items()))
 
 

@@ -10,6 +10,9 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import Field
 
 from data_prep.pictures import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Canonical, PictureError, canonical, read
 from data_prep.records import Picture, Region
@@ -34,9 +37,11 @@ class Decoded:
 class Pictures:
     """See the module's docstring."""
 
-    max_side: int = option(MAX_SIDE, "larger pictures are scaled down to so many pixels a side")
-    min_side: int = option(MIN_SIDE, "smaller ones are left out")
-    max_aspect: float = option(MAX_ASPECT, "those more than so many times as long as wide are left out")
+    max_side: Annotated[int, Field(ge=8)] = option(MAX_SIDE, "larger pictures are scaled down to so many pixels a side")
+    min_side: Annotated[int, Field(ge=1)] = option(MIN_SIDE, "smaller ones are left out")
+    max_aspect: Annotated[float, Field(ge=1)] = option(
+        MAX_ASPECT, "those more than so many times as long as wide are left out"
+    )
 
     def decode(self, pictures: Sequence[Picture], store: Store | None = None, threads: int = 1) -> list[Decoded]:
         """Decodes pictures, in their order; those that a store has already are taken from there."""

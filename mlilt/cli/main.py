@@ -88,7 +88,8 @@ def main() -> NoReturn:
     try:
         build()()
     except Stopped as stop:
-        kept = "What was done up to the last checkpoint is kept: run the same command again (train: with --resume)."
+        resumed = " with --resume" if "train" in sys.argv[1:2] else ""
+        kept = f"What was done so far is kept: run the same command again{resumed}."
         # Of processes that train together the first speaks for all.
         if os.environ.get("RANK", "0") == "0":
             print(f"\nStopped. {kept}", file=sys.stderr)

@@ -34,6 +34,8 @@ EXAMPLES = """Examples:
 
   mlilt prep --lang sw --source wds:'shards-*.tar' --machine 2/8   on several machines"""
 
+# With fewer concepts in a split a person is told.
+_FEW = 20
 SOURCES, STEPS, WHERE = "Sources", "Steps", "Where and how"
 
 
@@ -170,7 +172,7 @@ def _columns(given: list[str] | tuple[()]) -> dict[str, str]:
     from data_prep.errors import UserError
 
     pairs = [text.partition("=") for text in given]
-    if wrong := next((text for text, (role, _, name) in zip(given, pairs, strict=True) if not role or not name), None):
+    if wrong := next((text for text, (role, sign, _) in zip(given, pairs, strict=True) if not role or not sign), None):
         raise UserError(f"--column {wrong}: expected ROLE=NAME, such as caption=titre or image=file.")
     return {role: name for role, _, name in pairs}
 
@@ -220,7 +222,18 @@ def _print_one(lang: str, prepared: Prepared, json: bool) -> None:
         soft_wrap=True,
         markup=False,
     )
-    console.print(f"Next: mlilt train --lang {lang} --strategy layernorm")
+    few = [split for split in ("validation", "test") if prepared.split_concepts[split] < _FEW]
+    if few:
+        console.print(
+            f"Few concepts in {' and '.join(few)} ({', '.join(str(prepared.split_concepts[s]) for s in few)}): what is "
+            f"measured on fewer than {_FEW} says little. More pictures help, or a split of your own.",
+            soft_wrap=True,
+            markup=False,
+        )
+    if prepared.split_concepts["test"] > 1:
+        usual = prepared.folder == Path("data") / lang
+        where = "" if usual else f" --data {prepared.folder}"
+        console.print(f"Next: mlilt train --lang {lang}{where} --strategy layernorm", soft_wrap=True, markup=False)
 
 
 def _print_all(outcomes: list[Any], out: Path, table: Path | None, json: bool) -> None:

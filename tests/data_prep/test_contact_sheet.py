@@ -38,10 +38,13 @@ def test_every_source_has_its_part_and_each_concept_one_picture(example):
     assert choose([*many, *few]) == chosen
 
 
-def test_pictures_stand_in_rows_with_letters_below(example):
+def test_pictures_stand_in_rows_with_letters_below(example, make_picture):
     sheet = Image.open(io.BytesIO(draw([example(colour=c) for c in ("red", "#00f")] * 4, progress=False)))
     assert sheet.size == (2 * (6 * 164 + 14), 2 * (2 * 210 + 14))
     assert [sheet.getpixel((2 * x, 2 * 50))[:3] for x in (80, 244)] == [(255, 0, 0), (0, 0, 255)]
+    photograph = Example(make_picture("#00f", kind="JPEG"), ("mbwa",), "dog", "s", "", "")
+    blue = Image.open(io.BytesIO(draw([photograph], progress=False))).getpixel((2 * 80, 2 * 50))[:3]
+    assert blue == pytest.approx((0, 0, 255), abs=3)
     assert ink(draw([example()], progress=False)).sum() > 100
     assert ink(draw([example("&<>")], progress=False)).any()
 

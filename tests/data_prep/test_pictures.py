@@ -184,6 +184,8 @@ def test_a_file_that_is_not_there_says_so(tmp_path):
         '<use href="{}#part"/>',
         '<filter id="f"><feImage href="{}"/></filter>',
         '<svg:image xmlns:svg="http://www.w3.org/2000/svg" href=" {}"/>',
+        '<s-v:image xmlns:s-v="http://www.w3.org/2000/svg" href="{}"/>',
+        '<é.v:image xmlns:é.v="http://www.w3.org/2000/svg" href="{}"/>',
     ],
 )
 @pytest.mark.parametrize("where", ["file", "http://127.0.0.1:1/x.png", "../x.png"])
@@ -193,6 +195,12 @@ def test_svg_that_refers_to_other_files_is_refused(tmp_path, element, where):
         Path(where).write_bytes(NOISE)
     with pytest.raises(PictureError, match="the SVG refers to other files"):
         decode(svg(element.format(where)))
+
+
+def test_a_drawing_of_many_open_tags_is_looked_through_in_a_time_in_proportion_to_its_length():
+    # A pattern that starts anew at each tag would take hours here; the suite would never end.
+    with pytest.raises(PictureError, match="the SVG cannot be drawn"):
+        decode(b"<svg " + b"<image " * 300_000)
 
 
 def test_svg_may_refer_to_its_own_parts():

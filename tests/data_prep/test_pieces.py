@@ -12,12 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep import shards, workers
+from data_prep import logs, pieces, shards, workers
 from data_prep.errors import UserError
+from data_prep.languages import load_language
 from data_prep.pipeline import prepare, read_manifest
+from data_prep.records import DropLog, Example
 
 # Pieces of few examples, and files of few rows, so that a small data set has many of both.
 SCRIPT = """
@@ -184,3 +187,34 @@ def test_a_picture_that_many_sets_share_is_stored_once_and_each_set_reads_it(own
     for name in ("a", "images"):
         (tmp_path / name).rename(tmp_path / "elsewhere" / name)
     assert len(list(data.read_pictures(tmp_path / "elsewhere" / "a", "train"))) == inside.pictures["train"]
+
+
+def test_a_machine_at_work_keeps_others_from_its_folder(own, tmp_path):
+    pytest.importorskip("datatrove", reason="datatrove is not installed")
+    out = tmp_path / "busy"
+    finish(start(out, own, machine="1/2"))
+    (folder,) = tmp_path.glob(".busy@*")
+    with FileLock(folder / "machine-2-of-2.lock"):
+        for options in ({}, {"limit": 3}):
+            with pytest.raises(UserError, match=r"machine-2-of-2 is still doing its share in [^|]*Wait for it"):
+                prepare("sw", [own], out=out, offline=True, progress=False, **options)
+        assert folder.is_dir()
+    prepare("sw", [own], out=out, offline=True, progress=False)
+    assert not folder.exists()
+
+
+def test_what_a_source_says_last_is_kept_where_its_examples_fill_their_pieces(tmp_path):
+    work = pieces.Work(tmp_path / "work", load_language("sw"), (), (), {}, None)
+    log = DropLog()
+
+    def examples():
+        for n in range(2 * pieces.SIZE):
+            yield Example(b"", ("mbwa",), f"c{n}", "s", "", "")
+        log.note("the end")
+        log.change("things", 2)
+
+    assert pieces.gather(work, examples(), log) == 3
+    read = DropLog()
+    for n in range(3):
+        list(logs.read(work.log("gathered", n), read))
+    assert (read.notes, dict(read.changes)) == (["the end"], {"things": 2})

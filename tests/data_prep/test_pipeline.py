@@ -196,6 +196,36 @@ def test_nothing_left_says_what_was_left_out(miniature, tmp_path):
     assert not (tmp_path / "sw").exists()
 
 
+def test_pictures_of_two_folders_with_the_same_names_are_different_concepts(miniature, tmp_path, make_picture):
+    for folder, colour in (("one", "red"), ("two", "blue")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "IMG_1.png").write_bytes(make_picture(colour))
+        (tmp_path / folder / "IMG_1.txt").write_text(f"picha {colour}", encoding="utf-8")
+    made = make(tmp_path / "sw", source=[f"folder:{tmp_path / name}" for name in ("one", "two")])
+    assert made.concepts == {"folder": 2}
+    assert len({row["concept"] for row in rows(made.folder)}) == 2
+
+
+def test_nothing_left_of_ones_own_pictures_shows_what_was_expected_and_leaves_nothing_behind(
+    miniature, tmp_path, make_picture
+):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.png").write_bytes(make_picture())
+    with pytest.raises(UserError, match=r"no caption in this language \(1\)\nfolder expects: .*\.txt"):
+        make(tmp_path / "sw", source=[f"folder:{tmp_path / 'mine'}"])
+    assert list(tmp_path.glob(".sw@*")) == []
+
+
+def test_a_data_set_in_another_language_is_not_replaced_unless_asked_for(miniature, tmp_path):
+    folder = make(tmp_path / "x").folder
+    options = {"out": folder, "source": ["tuxpaint"], "offline": True, "progress": False}
+    with pytest.raises(UserError, match=r"holds a data set in another language \(sw\)[^|]*--force"):
+        prepare("en", **options)
+    assert read_manifest(folder)["language"] == "sw"
+    prepare("en", force=True, **options)
+    assert read_manifest(folder)["language"] == "en"
+
+
 def test_offline_without_the_sources_says_what_is_missing(empty_cache, tmp_path):
     with pytest.raises(UserError, match=r"could not be fetched:[^|]*offline"):
         make(tmp_path / "sw")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from data_prep.languages import load_language
 from data_prep.records import DropLog, Example
 from data_prep.steps.deduplicate import Deduplicate
+from data_prep.steps.near_duplicates import NearDuplicates
 
 
 @pytest.fixture
@@ -45,6 +46,16 @@ def test_the_same_picture_with_the_same_captions_is_kept_once_and_with_others_tw
     kept, drops = judged(first, again, other)
     assert kept == [0, 2]
     assert drops == [("dog/copy", "the same picture with the same captions is there already")]
+
+
+def test_whose_picture_it_is_not_does_not_look_like_its_owner_in_another_split(example, rows_of, make_picture):
+    picture = make_picture("red")
+    owner = example(picture=picture, concept="france", captions_en=("France",), split="train")
+    copy = example(picture=picture, concept="clipperton-island", captions_en=("Clipperton Island",), split="test")
+    rows, log = rows_of([copy, owner]), DropLog()
+    for step in (Deduplicate(), NearDuplicates()):
+        step.judge(rows, load_language("sw"), log)
+    assert list(rows.still()) == [1]
 
 
 CONCEPTS = st.tuples(st.sampled_from([b"1", b"2", b"3"]), st.sampled_from(["a", "bb", "cc", "ddd"]), st.booleans())

@@ -112,6 +112,16 @@ def test_look_alikes_leave_train_for_validation_and_both_for_test_and_stay_withi
     assert judged(NearDuplicates(within=True), 0, 2) == ([0], [("c2 (like c0)", "it looks like another picture")])
 
 
+def test_within_a_split_the_first_that_stays_keeps_the_others_out(rows_of, example, photographs):
+    data = encoded(photographs[0])
+    rows = rows_of([example(picture=data, concept=c, split="train", captions=x) for c, x in
+                    (("a", ()), ("b", ("x",)), ("b", ("y",)), ("c", ("z",)))])  # fmt: skip
+    log = DropLog()
+    NearDuplicates(within=True).judge(rows, load_language("sw"), log)
+    assert list(rows.still()) == [1, 2]
+    assert [d.item for d in log.drops] == ["c (like b)"]
+
+
 def test_a_test_picture_without_a_caption_in_this_language_keeps_its_look_alikes_out_too(rows_of, example, photographs):
     data = encoded(photographs[0])
     silent = example(picture=data, concept="concept-9", captions=(), split="test")

@@ -64,7 +64,10 @@ def test_options_come_from_the_language_and_the_command_line_goes_before_it(arab
         (["script:share=much"], [], "The step script: share: Input should be a valid number"),
         (["normalize:tatweel=cut"], [], "The step normalize: tatweel: Input should be"),
         (["deduplicate:x=1"], [], "The step deduplicate has no option 'x'. It has none."),
+        (["near-duplicates:bits=-3"], [], "The step near-duplicates: bits: Input should be greater than or equal to 0"),
+        (["pictures:max_side=0"], [], "The step pictures: max_side: Input should be greater than or equal to 8"),
         ([], ["pictures"], "The step pictures cannot be left out."),
+        ([], ["captions"], "The step captions cannot be left out."),
         ([], ["split"], "The step split cannot be left out."),
     ],
 )

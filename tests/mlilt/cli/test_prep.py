@@ -74,11 +74,15 @@ def test_own_pictures_with_columns_and_steps_of_ones_own(own, workplace):
     assert prepared["dropped"] == {"csv: the caption has fewer than 14 characters": 10}
     assert sum(prepared["pictures"].values()) == 10
     assert "near-duplicates" not in json.loads((workplace / "data/sw/mlilt.json").read_text())["steps"]
-    rows = [row for split in data.SPLITS for row in data.read_rows(workplace / "data" / "sw", split)]
+    by_split = {split: data.read_rows(workplace / "data" / "sw", split) for split in data.SPLITS}
+    rows = [row for found in by_split.values() for row in found]
     assert sorted(row.captions[0] for row in rows) == [f"picha namba {n}" for n in range(10, 20)]
     said = run(*arguments, *more).stdout
     assert "was there already" in said
     assert "browse.html" in said
+    assert "Few concepts in validation and test (" in said
+    concepts = {split: len({row.concept for row in found}) for split, found in by_split.items()}
+    assert prepared["split_concepts"] == concepts
 
 
 def test_two_machines_and_a_last_call_prepare_one_data_set(own, workplace):

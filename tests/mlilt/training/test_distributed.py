@@ -183,7 +183,7 @@ def test_an_interrupt_ends_all_processes_and_leaves_a_run_to_go_on_with(
     finally:
         process.kill()
     assert process.returncode == 128 + signal.SIGINT
-    assert said.count("Stopped. What was done up to the last checkpoint is kept") == 1
+    assert said.count("Stopped. What was done so far is kept: run the same command again with --resume") == 1
     assert "Traceback" not in said
     assert torch.load(tmp_path / "run" / record.CHECKPOINT, weights_only=True)["step"] > 0
 

@@ -1,37 +1,22 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from data_prep import browse
 from data_prep.languages import load_language
 from data_prep.records import Drop, Example
 
 ROWS = 600
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
-    if found is None:
-        if os.environ.get("MLILT_REQUIRE_BROWSER"):
-            pytest.fail("no browser: install Debian's chromium")
-        pytest.skip("no browser: install Debian's chromium")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

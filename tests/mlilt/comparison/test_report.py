@@ -1,30 +1,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from mlilt import record
 from mlilt.comparison import Comparison, compare, report, results
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
-    if found is None:
-        if os.environ.get("MLILT_REQUIRE_BROWSER"):
-            pytest.fail("no browser: install Debian's chromium")
-        pytest.skip("no browser: install Debian's chromium")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 def open_page(browser: Browser, path: Path, width: int = 1280) -> tuple[Page, list[str]]:

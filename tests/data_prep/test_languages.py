@@ -115,5 +115,5 @@ def test_some_scripts_have_no_spaces_between_words(code, spaced):
 
 
 def test_an_unknown_language_says_how_to_add_it():
-    with pytest.raises(UnknownNameError, match=r"one file in languages/ \(CONTRIBUTING\.md\)"):
+    with pytest.raises(UnknownNameError, match="`mlilt languages new CODE` writes a first file for another"):
         load_language("qqq")

@@ -26,7 +26,7 @@ class LaionCocoNllb:
 
     about = About(
         title="LAION-COCO-NLLB",
-        homepage="https://huggingface.co/datasets/visheratin/laion-coco-nllb",
+        homepage="https://github.com/visheratin/nllb-clip",
         licences=("LicenseRef-web", "CC-BY-NC-4.0"),
         citation="Alexander Visheratin. NLLB-CLIP: train performant multilingual image retrieval model on a budget. "
         "arXiv:2309.01859, 2023.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep import card, pipeline, workers
+from data_prep import card, inventory, pipeline, workers
 from data_prep.errors import UserError
 from data_prep.languages import Language, load_language, load_languages
 from data_prep.locate import locate
@@ -59,7 +59,7 @@ def prepare_all(
     # What is wrong for one language is wrong for all.
     pipeline.steps_of(None, step, without)
     names = [spec.partition(":")[0] for spec in source]
-    fetched = {name: pipeline.load_source(name).about for name in names or _fetched()}
+    fetched = {name: pipeline.load_source(name).about for name in names or inventory.fetched()}
     for name, about in fetched.items():
         if about.pointed is not None and not about.locales:
             raise UserError(f"{name} holds your own pictures, in one language: prepare them with --lang CODE.")
@@ -84,13 +84,6 @@ def prepare_all(
             found[outcome.language] = outcome
             running.advance(note=outcome.language)
     return [found[code] for code, *_ in calls]
-
-
-def _fetched() -> list[str]:
-    from data_prep import registry, sources
-
-    names = registry.names(sources)
-    return [name for name in names if pipeline.load_source(name).about.pointed is None]
 
 
 def _one(code: str, options: Mapping[str, Any], tokenizer: Callable[[], Any] | None) -> Outcome:

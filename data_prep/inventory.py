@@ -183,8 +183,7 @@ def steps(lang: str | None = None) -> list[dict[str, Any]]:
 
     from data_prep.steps import _spec
 
-    settings = pipeline.steps_of(load_language(lang)) if lang else pipeline.steps_of(None)
-    order = (*pipeline.SERIAL, *pipeline.ON_PIECES, "pictures", *pipeline.ON_THE_WHOLE)
+    settings = pipeline.steps_of(load_language(lang) if lang else None)
     return [
         {
             "name": name,
@@ -199,5 +198,5 @@ def steps(lang: str | None = None) -> list[dict[str, Any]]:
                 for f in fields(_spec.kind(name))
             ],
         }
-        for name in order
+        for name in pipeline.ORDER
     ]

@@ -30,6 +30,8 @@ from data_prep.steps import _spec
 from data_prep.store import Store, relative
 
 SIZE = 256
+# Of each piece the number of its first row, and the bytes of each of its rows' pictures.
+Sizes = Sequence[tuple[int, Sequence[int]]]
 LOOK = 200
 
 _MORE = {
@@ -217,7 +219,7 @@ def read(work: Work, piece: int, wanted: Sequence[int]) -> Iterator[tuple[Exampl
     yield from zip(arrow.examples(table), table["file"].to_pylist(), strict=True)
 
 
-def sizes(work: Work) -> list[tuple[int, list[int]]]:
+def sizes(work: Work) -> Sizes:
     """Of each piece the number of its first row, and the bytes of each of its rows' pictures."""
     found, at = [], 0
     for n in range(work.pieces or 0):

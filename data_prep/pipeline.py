@@ -38,6 +38,7 @@ FORMAT = 2
 SERIAL = ("translate",)
 ON_PIECES = ("normalize", "captions", "untranslated", "script", "language-id")
 ON_THE_WHOLE = ("deduplicate", "repeated-captions", "split", "near-duplicates")
+ORDER = (*SERIAL, *ON_PIECES, "pictures", *ON_THE_WHOLE)
 # Only where the language's file or the user asks for them.
 ON_REQUEST = ("translate", "language-id")
 # So many rows at most, from all over a large data set, can be looked at in its page.
@@ -234,8 +235,7 @@ def steps_of(
     Raises:
         UserError: unknown steps, options or values.
     """
-    order = (*SERIAL, *ON_PIECES, "pictures", *ON_THE_WHOLE)
-    chosen: dict[str, dict[str, Any]] = {name: {} for name in order if name not in ON_REQUEST}
+    chosen: dict[str, dict[str, Any]] = {name: {} for name in ORDER if name not in ON_REQUEST}
     given = [_spec.parse(spec) if isinstance(spec, str) else spec for spec in step]
     for name, options in [*(language.steps.items() if language else ()), *given]:
         chosen.setdefault(name, {}).update(options)
@@ -245,7 +245,7 @@ def steps_of(
             raise UserError(f"The step {name} cannot be left out.")
         chosen.pop(name, None)
     made = {name: _spec.values(_spec.load(name, options)) for name, options in chosen.items()}
-    return {name: made[name] for name in order if name in made}
+    return {name: made[name] for name in ORDER if name in made}
 
 
 def split_files(folder: Path, name: str) -> list[Path]:
@@ -296,7 +296,7 @@ class _Run:
     def whole(self) -> Prepared:
         """Does all that is not done yet."""
         _recover(self.folder)
-        located = [locate(a.name, a.source.about, a.where, a.locale, self.offline, self.progress) for a in self.asked]
+        located = self._located()
         recipe = self._recipe([digests for _, digests in located])
         if self.folder.exists():
             if not (self.folder / MANIFEST).is_file() and (not self.folder.is_dir() or any(self.folder.iterdir())):
@@ -329,7 +329,7 @@ class _Run:
             from data_prep import cluster
         except ImportError as error:
             raise UserError("Several machines need datatrove: pip install 'mlilt[cluster]'.") from error
-        located = [locate(a.name, a.source.about, a.where, a.locale, self.offline, self.progress) for a in self.asked]
+        located = self._located()
         work = self._work(self._recipe([digests for _, digests in located]))
         if work.store:
             raise UserError("Machines share no --images: prepare without it.")
@@ -345,6 +345,10 @@ class _Run:
             cluster.run(work, machine.number, machine.count, self.workers or workers.cores())
         finally:
             busy.release()
+
+    def _located(self) -> list[tuple[Files, Mapping[str, str]]]:
+        """The files of each source, and what tells whether they changed."""
+        return [locate(a.name, a.source.about, a.where, a.locale, self.offline, self.progress) for a in self.asked]
 
     def _work(self, recipe: str) -> Work:
         # What another version of this code began is not gone on with.
@@ -440,15 +444,14 @@ class _Run:
             ]
             shutil.rmtree(work.folder, ignore_errors=True)
             raise UserError("\n".join([f"Nothing is left for {self.language.name}. Left out:", *reasons, *layouts]))
-        digest = self._write(work, rows, new / "data")
+        sizes = pieces.sizes(work)
+        digest = self._write(work, rows, sizes, new / "data")
         examples = [rows.example(n) for n in rows.still()]
         rows.forget_pictures()
-        chosen = {e.place for e in contact_sheet.choose(examples)}
-        sheet = sorted(self._pictures(work, rows, sorted(chosen)), key=lambda e: e.place)
         order = {e.place: n for n, e in enumerate(contact_sheet.choose(examples))}
         (new / "contact-sheet.png").write_bytes(
             contact_sheet.draw(
-                sorted(sheet, key=lambda e: order[e.place]),
+                sorted(self._pictures(work, rows, sizes, sorted(order)), key=lambda e: order[e.place]),
                 self.language.direction,
                 offline=self.offline,
                 progress=self.progress,
@@ -459,7 +462,7 @@ class _Run:
             browse.write(
                 new,
                 self.language,
-                _counted(self._pictures(work, rows, browsed), running),
+                _counted(self._pictures(work, rows, sizes, browsed), running),
                 len(examples),
                 list(pieces.dropped(work, shown.drops)),
                 log.by_reason(),
@@ -494,9 +497,8 @@ class _Run:
         (new / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return new
 
-    def _write(self, work: Work, rows: Rows, folder: Path) -> str:
+    def _write(self, work: Work, rows: Rows, sizes: pieces.Sizes, folder: Path) -> str:
         """Writes the Parquet files; returns the digest of all rows."""
-        sizes = pieces.sizes(work)
         by_split = {name: [n for n in rows.still() if rows.split[n] == name] for name in SPLITS}
         files = [s for name, places in by_split.items() for s in shards.cut(name, places, sizes, rows.flags)]
         cores = self.workers or workers.cores()
@@ -519,9 +521,8 @@ class _Run:
         assert self.store is not None
         return Path(os.path.relpath(self.store, self.folder.absolute())).as_posix()
 
-    def _pictures(self, work: Work, rows: Rows, places: Sequence[int]) -> Iterator[Example]:
+    def _pictures(self, work: Work, rows: Rows, sizes: pieces.Sizes, places: Sequence[int]) -> Iterator[Example]:
         """Rows with their pictures, in the order of their places."""
-        sizes = pieces.sizes(work)
         for shard in shards.cut("any", places, sizes, {}):
             for piece, wanted in shard.parts:
                 for example, file in pieces.read(work, piece, wanted):

@@ -42,9 +42,7 @@ class Shard:
     flags: dict[int, tuple[str, ...]]
 
 
-def cut(
-    split: str, places: Sequence[int], sizes: Sequence[tuple[int, Sequence[int]]], flags: dict[int, tuple[str, ...]]
-) -> list[Shard]:
+def cut(split: str, places: Sequence[int], sizes: pieces.Sizes, flags: dict[int, tuple[str, ...]]) -> list[Shard]:
     """Cuts a split's rows into files.
 
     Args:

@@ -19,6 +19,7 @@ from data_prep.languages import Language
 from data_prep.records import DropLog
 from data_prep.rows import Rows
 from data_prep.steps._base import option
+from data_prep.steps.split import SPLITS, split_of
 
 _AT_ONCE = 1 << 20
 
@@ -38,7 +39,7 @@ class NearDuplicates:
             name: np.array(
                 [n for n in range(len(rows)) if rows.image_id[n] and _split(rows, n) == name], dtype=np.int64
             )
-            for name in ("train", "validation", "test")
+            for name in SPLITS
         }
         for stays, goes in (("test", "validation"), ("test", "train"), ("validation", "train")):
             for one, other in self._pairs(rows.look, by_split[stays], by_split[goes]):
@@ -82,8 +83,6 @@ class NearDuplicates:
 
 def _split(rows: Rows, row: int) -> str:
     """The split of a row: of one without a caption in this language, the one that it has in others."""
-    from data_prep.steps.split import split_of
-
     return rows.split[row] or split_of(rows.concept[row])
 
 

@@ -13,6 +13,7 @@ import psutil
 import torch
 from torch import nn
 
+from data_prep import workers
 from data_prep.errors import UserError
 
 
@@ -110,7 +111,7 @@ def machine() -> dict[str, Any]:
     """Hardware and system, without the machine's own name."""
     return {
         "cpu": cpu_name(),
-        "cores": len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count(),
+        "cores": workers.cores(),
         "threads": torch.get_num_threads(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,

@@ -46,7 +46,15 @@ class RunConfig(BaseModel):
     language_temperature: float = Field(
         default=1.0, ge=1, description="of sampling several languages: 1 is by size, more favours the small ones"
     )
+    concepts: int | None = Field(
+        default=None, ge=2, description="train on so many concepts of each language alone, which the seed chooses"
+    )
+    held_out: list[str] = Field(default=[], description="categories of pictures that are not trained on")
     epochs: int = Field(default=10, ge=1, description="times every picture is seen")
+    min_steps: int = Field(default=0, ge=0, description="more epochs where these are fewer steps: for small sets")
+    budget_s: float | None = Field(
+        default=None, gt=0, description="train for so many seconds of training steps, however many epochs that is"
+    )
     batch_size: int = Field(
         default=128, ge=2, description="captions a batch, over all processes; each with its pictures"
     )
@@ -114,7 +122,14 @@ class RunConfig(BaseModel):
         """The run's default name: languages, strategies, what else is not the default, seed."""
         kinds = ("text", "vision", "objective")
         others = [getattr(self, key) for key in kinds if getattr(self, key) != RunConfig.model_fields[key].default]
-        marks = [mark for mark, on in ((f"bridge-{self.bridge}", self.bridge), ("trimmed", self.trim_vocab)) if on]
+        wanted = (
+            (f"bridge-{self.bridge}", self.bridge),
+            ("trimmed", self.trim_vocab),
+            (f"c{self.concepts}", self.concepts),
+            (f"without-{'-'.join(self.held_out)}", self.held_out),
+            (f"{self.budget_s or 0:g}s", self.budget_s),
+        )
+        marks = [mark for mark, on in wanted if on]
         parts = [self.lang, self.method, *others, *marks, f"s{self.seed}"]
         return "-".join("".join(c if c.isalnum() or c in "+.-_" else "_" for c in part) for part in parts)
 

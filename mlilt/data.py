@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from data_prep.pipeline import read_manifest, split_files
 
 SPLITS = ("train", "validation", "test")
 MAX_KEYWORDS = 4
-_COLUMNS = ["image_id", "captions", "keywords", "captions_en", "concept", "source", "variant"]
+_COLUMNS = ["image_id", "captions", "keywords", "captions_en", "concept", "source", "variant", "category"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Row:
     concept: str
     source: str
     variant: str
+    category: str = ""
     language: str = ""
 
 
@@ -102,6 +104,26 @@ def read_rows(folder: Path, split: str, language: str = "") -> list[Row]:
 def texts(rows: Iterable[Row]) -> list[str]:
     """All captions and keywords, the English captions too, each once: what a vocabulary must cover."""
     return list(dict.fromkeys(text for row in rows for text in (*row.captions, *row.keywords, *row.captions_en)))
+
+
+def fewer(rows: Sequence[Row], concepts: int, seed: int) -> list[Row]:
+    """The rows of some concepts alone, in order.
+
+    The first n concepts of a seed are among its first n + 1, so that sets of several sizes lie within each other; and
+    they are the same ones in every language that has them.
+
+    Raises:
+        UserError: there are not so many.
+    """
+    there = {row.concept for row in rows}
+    if concepts > len(there):
+        raise UserError(f"The training split has {len(there)} concepts, not {concepts}. Use --concepts {len(there)}.")
+
+    def place(concept: str) -> str:
+        return hashlib.sha256(f"{seed} {concept}".encode()).hexdigest()
+
+    chosen = set(sorted(there, key=place)[:concepts])
+    return [row for row in rows if row.concept in chosen]
 
 
 def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> Iterator[tuple[str, bytes]]:

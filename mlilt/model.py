@@ -150,16 +150,22 @@ def load(
         UserError: no finished run there, or its weights or base weights are not those of its record.
     """
     from mlilt.towers.inference import for_inference
-    from mlilt.training.device import choose_device, choose_precision, store_frozen
+    from mlilt.training.device import choose_device, choose_precision
 
-    folder = Path(run)
-    about = record.read(folder)
     where = choose_device(device)
     dtype = choose_precision(precision, where)
-    tower = text.load(about.config.text, offline=offline, progress=progress)
-    _check("text tower", about.text, tower)
-    eyes = vision.load(about.config.vision, offline=offline, progress=progress)
-    _check("vision tower", about.vision, eyes)
+    about, dual, eyes = restore(Path(run), where, dtype, offline, progress)
+    return Model(about, dual, for_inference(eyes, where, torch.float32), dtype)
+
+
+def restore(
+    folder: Path, where: torch.device, dtype: torch.dtype, offline: bool = False, progress: bool = False
+) -> tuple[RunRecord, DualEncoder, VisionTower]:
+    """A finished run's record, its dual encoder on a device, and its vision tower; raises as `load`."""
+    from mlilt.training.device import store_frozen
+
+    about = record.read(folder)
+    tower, eyes = base_towers(about, offline, progress)
     if learned.file_digest(folder / record.WEIGHTS) != about.weights_sha256:
         raise UserError(f"{folder / record.WEIGHTS} is not what this run wrote. Train the run again with --force.")
     tensors, _ = learned.read_weights(folder / record.WEIGHTS)
@@ -173,7 +179,16 @@ def load(
     learned.load_learned(dual, tensors)
     dual.requires_grad_(False)
     store_frozen(dual.text, dtype)
-    return Model(about, dual.to(where), for_inference(eyes, where, torch.float32), dtype)
+    return about, dual.to(where), eyes
+
+
+def base_towers(about: RunRecord, offline: bool = False, progress: bool = False) -> tuple[TextTower, VisionTower]:
+    """The towers that a run started from; raises as `load`."""
+    tower = text.load(about.config.text, offline=offline, progress=progress)
+    _check("text tower", about.text, tower)
+    eyes = vision.load(about.config.vision, offline=offline, progress=progress)
+    _check("vision tower", about.vision, eyes)
+    return tower, eyes
 
 
 def trim(tower: TextTower, ids: Sequence[int]) -> TextTower:

@@ -16,7 +16,10 @@ WEIGHTS = "trained.safetensors"
 METRICS = "metrics.jsonl"
 QUERIES = "queries.jsonl"
 CHECKPOINT = "checkpoint.pt"
-FORMAT: Literal[2] = 2
+# Folders of a run: what it is worth beyond its test split, and the logs of trackers.
+ASSESSED = "assessed"
+TRACKING = "tracking"
+FORMAT: Literal[3] = 3
 
 
 class _Record(BaseModel):
@@ -42,6 +45,7 @@ class Direction(_Record):
     recall_at_10: Interval
     median_rank: Interval
     mrr: Interval
+    ndcg_at_10: Interval
 
 
 class Retrieval(_Record):
@@ -95,6 +99,11 @@ class Costs(_Record):
     peak_rss_bytes: int | None
     peak_cuda_bytes: int | None
     saved_bytes: int = Field(description="size of the trained weights")
+    flops_per_pair: float | None = Field(
+        default=None, description="floating-point operations of a pair's training, counted in matrix products"
+    )
+    energy_kwh: float | None = Field(default=None, description="of the training steps; None where nothing tells it")
+    energy_source: str | None = Field(default=None, description="how the energy is known")
 
     @property
     def pairs_per_s(self) -> float:
@@ -115,12 +124,14 @@ class Found(_Record):
     concept: str
     images: list[str] = Field(description="image ids, best first")
     right: list[bool]
+    rank: int = Field(description="of the best right picture")
+    answer: str = Field(description="its image id")
 
 
 class RunRecord(_Record):
     """See the module's docstring."""
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     name: str
     finished: str = Field(description="UTC, ISO 8601")
     config: RunConfig
@@ -131,6 +142,7 @@ class RunRecord(_Record):
     vocabulary: int = Field(description="pieces in the text tower's vocabulary")
     trained: Trained
     weights_sha256: str = Field(description="of the file with the trained weights")
+    temperature: float = Field(description="as learned")
     device: str
     precision: str
     processes: int = Field(description="that trained together; times and memory are those of the first")
@@ -139,7 +151,8 @@ class RunRecord(_Record):
     costs: Costs
     validation: list[dict[str, float]] = Field(description="figures at the end of each epoch")
     results: dict[str, dict[str, Retrieval]] = Field(description="on each language's test split: 'all', and by source")
-    examples: dict[str, list[Found]] = Field(description="by language")
+    examples: dict[str, list[Found]] = Field(description="queries spread over the test split, by language")
+    confusions: dict[str, list[Found]] = Field(description="queries that found another concept with least doubt")
 
 
 def write(record: RunRecord, folder: Path) -> None:

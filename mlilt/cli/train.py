@@ -121,9 +121,37 @@ def command(
             rich_help_panel=_TOWERS,
         ),
     ] = None,
+    concepts: Annotated[
+        int | None,
+        typer.Option(
+            "--concepts",
+            help="Train on so many concepts of each language alone, which the seed chooses. (default: all)",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--held-out", help="Category of pictures that is not trained on (repeatable).", rich_help_panel=_DATA
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option("--epochs", help="Times every picture is seen. (default: 10)", rich_help_panel=_TRAINING),
+    ] = None,
+    min_steps: Annotated[
+        int | None,
+        typer.Option(
+            "--min-steps", help="More epochs where these are fewer steps. (default: 0)", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    budget_s: Annotated[
+        float | None,
+        typer.Option(
+            "--budget",
+            help="Train for so many seconds of training steps, however many epochs that is.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
@@ -229,7 +257,11 @@ def command(
         "text": text,
         "vision": vision,
         "trim_vocab": trim_vocab,
+        "concepts": concepts,
+        "held_out": held_out or None,
         "epochs": epochs,
+        "min_steps": min_steps,
+        "budget_s": budget_s,
         "batch_size": batch_size,
         "chunk_size": chunk_size,
         "lr": lr,

@@ -58,7 +58,7 @@ class Corpus:
         train: of all languages together.
         validation, test: of each language.
         sha256: tells whether it is the same data, hex.
-        pictures: numbers of captioned pictures by split, over all languages.
+        pictures: numbers of captioned pictures by split, over all languages: of the data sets, whatever is left out.
     """
 
     train: Split
@@ -99,10 +99,22 @@ def read(config: RunConfig) -> Corpus:
             rows = data.read_rows(folder, split, code)
             if split != "validation" and len({row.concept for row in rows}) < 2:
                 raise UserError(f"{folder} has fewer than two concepts in its {split} split. Prepare more of them.")
+            if split == "train":
+                rows = _asked_for(rows, config, folder)
             splits[split][code] = Split(rows, [(folder, split)])
     return Corpus(
         joined(list(splits["train"].values())), splits["validation"], splits["test"], digest(config), pictures
     )
+
+
+def _asked_for(rows: list[Row], config: RunConfig, folder: Path) -> list[Row]:
+    """The rows of a training split that the settings leave in it."""
+    if unknown := set(config.held_out) - (known := {row.category for row in rows}):
+        raise UserError(
+            f"{folder} has no category {', '.join(sorted(unknown))} to be held out. Known: {', '.join(sorted(known))}."
+        )
+    rows = [row for row in rows if row.category not in config.held_out]
+    return rows if config.concepts is None else data.fewer(rows, config.concepts, config.seed)
 
 
 def joined(splits: Sequence[Split]) -> Split:

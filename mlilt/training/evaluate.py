@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlilt.data import Row
-from mlilt.evaluation.retrieval import Ranks, chance_recall, mean_reciprocal_rank, ranks, recall
+from mlilt.evaluation.retrieval import Ranks, chance_recall, mean_reciprocal_rank, ndcg, ranks, recall
 from mlilt.evaluation.statistics import bootstrap_interval, clusters
 from mlilt.record import Direction, Found, Interval, Retrieval
 
@@ -27,25 +27,28 @@ class Queries:
         concepts: what each asks for.
         english: the same in English where there is one, else empty.
         sources: sources whose pictures carry the caption.
+        categories: of the first picture that carries it.
     """
 
     captions: list[str]
     concepts: list[str]
     english: list[str]
     sources: list[set[str]]
+    categories: list[str]
 
 
 def queries(rows: Sequence[Row]) -> Queries:
     """The queries of a split, in order of first appearance."""
-    found: dict[tuple[str, str], tuple[str, set[str]]] = {}
+    found: dict[tuple[str, str], tuple[str, set[str], str]] = {}
     for row in rows:
         english = row.captions_en[0] if row.captions_en else ""
-        found.setdefault((row.captions[0], row.concept), (english, set()))[1].add(row.source)
+        found.setdefault((row.captions[0], row.concept), (english, set(), row.category))[1].add(row.source)
     return Queries(
         captions=[caption for caption, _ in found],
         concepts=[concept for _, concept in found],
-        english=[english for english, _ in found.values()],
-        sources=[sources for _, sources in found.values()],
+        english=[english for english, _, _ in found.values()],
+        sources=[sources for _, sources, _ in found.values()],
+        categories=[category for _, _, category in found.values()],
     )
 
 
@@ -55,16 +58,21 @@ class Evaluation:
 
     Attributes:
         results: "all" and each source with at least two concepts.
-        ranks: rows for `queries.jsonl`: direction, query, concept, and its rank in each pool it is asked in.
+        lines: rows for `queries.jsonl`: direction, query, concept, category, and rank and nDCG@10 in each pool it is
+            asked in; of captions the number of tokens too.
         examples: some queries with what they found.
+        confusions: those that found another concept with least doubt.
     """
 
     results: dict[str, Retrieval]
-    ranks: list[dict[str, Any]]
+    lines: list[dict[str, Any]]
     examples: list[Found]
+    confusions: list[Found]
 
 
-def evaluate(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArray[Any]) -> Evaluation:
+def evaluate(
+    rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArray[Any], tokens: Sequence[int]
+) -> Evaluation:
     """Retrieval in both directions. A picture is right for a caption if both are of one concept.
 
     Args:
@@ -72,6 +80,7 @@ def evaluate(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDA
         asked: its queries.
         text: embeddings of the queries, L2-normalized, shape (queries, dim).
         image: embeddings of the rows' pictures, L2-normalized, shape (rows, dim).
+        tokens: of each query, how many it has.
     """
     similarity, right = _compare(rows, asked, text, image)
     pools = {"all": (np.ones(len(asked.captions), bool), np.ones(len(rows), bool))}
@@ -84,8 +93,8 @@ def evaluate(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDA
             pools[source] = (carried, shown)
     of_text, of_image = np.array(asked.concepts), np.array([row.concept for row in rows])
     results: dict[str, Retrieval] = {}
-    by_text: list[dict[str, int]] = [{} for _ in asked.captions]
-    by_image: list[dict[str, int]] = [{} for _ in rows]
+    by_text: list[_Places] = [_Places() for _ in asked.captions]
+    by_image: list[_Places] = [_Places() for _ in rows]
     for name, (t, i) in pools.items():
         part, fits = similarity[np.ix_(t, i)], right[np.ix_(t, i)]
         ways = []
@@ -93,20 +102,40 @@ def evaluate(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDA
             (part, fits, t, of_text, by_text),
             (part.T, fits.T, i, of_image, by_image),
         ):
-            places = ranks(scores, matching)
-            ways.append(_direction(places, matching, concepts[members].tolist()))
-            for query, place in zip(np.flatnonzero(members).tolist(), places.tolist(), strict=True):
-                table[query][name] = place
+            places, gains = ranks(scores, matching), ndcg(scores, matching)
+            ways.append(_direction(places, gains, matching, concepts[members].tolist()))
+            queries_asked = np.flatnonzero(members).tolist()
+            for query, place, gain in zip(queries_asked, places.tolist(), gains.tolist(), strict=True):
+                table[query].ranks[name] = place
+                table[query].ndcg[name] = round(gain, 6)
         results[name] = Retrieval(text_to_image=ways[0], image_to_text=ways[1])
-    lines = [
-        {"direction": "text_to_image", "query": q, "concept": c, "ranks": r}
-        for q, c, r in zip(asked.captions, asked.concepts, by_text, strict=True)
+    about = zip(asked.captions, asked.concepts, asked.categories, tokens, strict=True)
+    lines: list[dict[str, Any]] = [
+        {"direction": "text_to_image", "query": q, "concept": c, "category": g, "tokens": t, **asdict(found)}
+        for (q, c, g, t), found in zip(about, by_text, strict=True)
     ]
     lines += [
-        {"direction": "image_to_text", "query": row.image_id, "concept": row.concept, "ranks": r}
-        for row, r in zip(rows, by_image, strict=True)
+        {
+            "direction": "image_to_text",
+            "query": row.image_id,
+            "concept": row.concept,
+            "category": row.category,
+            **asdict(found),
+        }
+        for row, found in zip(rows, by_image, strict=True)
     ]
-    return Evaluation(results, lines, _examples(rows, asked, similarity, right))
+    spread = np.unique(np.linspace(0, len(asked.captions) - 1, min(EXAMPLES, len(asked.captions))).astype(int))
+    spaced = [_found(query, rows, asked, similarity, right) for query in spread.tolist()]
+    worst = [_found(query, rows, asked, similarity, right) for query in _surest_mistakes(similarity, right)]
+    return Evaluation(results, lines, spaced, worst)
+
+
+@dataclass(slots=True)
+class _Places:
+    """A query's rank and its nDCG@10 in each pool."""
+
+    ranks: dict[str, int] = field(default_factory=dict)
+    ndcg: dict[str, float] = field(default_factory=dict)
 
 
 def glance(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArray[Any]) -> dict[str, float]:
@@ -128,25 +157,32 @@ def _compare(
     return text @ image.T, right
 
 
-def _examples(rows: Sequence[Row], asked: Queries, similarity: NDArray[Any], right: NDArray[Any]) -> list[Found]:
-    """Queries spread evenly over the split, whatever they found: the same for every run on the same data."""
-    picked = np.unique(np.linspace(0, len(asked.captions) - 1, min(EXAMPLES, len(asked.captions))).astype(int))
-    found = []
-    for query in picked.tolist():
-        best = np.argsort(-similarity[query], kind="stable")[:SHOWN].tolist()
-        found.append(
-            Found(
-                query=asked.captions[query],
-                english=asked.english[query],
-                concept=asked.concepts[query],
-                images=[rows[i].image_id for i in best],
-                right=[bool(right[query, i]) for i in best],
-            )
-        )
-    return found
+def _surest_mistakes(similarity: NDArray[Any], right: NDArray[np.bool_]) -> list[int]:
+    """Queries whose best wrong picture is furthest before the best right one, the furthest first."""
+    wrong = np.where(right, -np.inf, similarity).max(axis=1)
+    lead = wrong - np.where(right, similarity, -np.inf).max(axis=1)
+    return [query for query in np.argsort(-lead, kind="stable")[:EXAMPLES].tolist() if lead[query] > 0]
 
 
-def _direction(places: Ranks, right: NDArray[np.bool_], concepts: Sequence[str]) -> Direction:
+def _found(
+    query: int, rows: Sequence[Row], asked: Queries, similarity: NDArray[Any], right: NDArray[np.bool_]
+) -> Found:
+    best = np.argsort(-similarity[query], kind="stable")[:SHOWN].tolist()
+    answer = int(np.where(right[query], similarity[query], -np.inf).argmax())
+    return Found(
+        query=asked.captions[query],
+        english=asked.english[query],
+        concept=asked.concepts[query],
+        images=[rows[i].image_id for i in best],
+        right=[bool(right[query, i]) for i in best],
+        rank=int(ranks(similarity[query : query + 1], right[query : query + 1])[0]),
+        answer=rows[answer].image_id,
+    )
+
+
+def _direction(
+    places: Ranks, gains: NDArray[np.float64], right: NDArray[np.bool_], concepts: Sequence[str]
+) -> Direction:
     def interval(values: NDArray[Any], statistic: Callable[..., Any]) -> Interval:
         low, high = bootstrap_interval(clusters(values, concepts), lambda drawn: statistic(drawn, axis=-1))
         return Interval(value=float(statistic(values)), low=low, high=high)
@@ -160,4 +196,5 @@ def _direction(places: Ranks, right: NDArray[np.bool_], concepts: Sequence[str])
         recall_at_10=interval(places <= 10, np.nanmean),
         median_rank=interval(places, np.nanmedian),
         mrr=interval(1.0 / places, np.nanmean),
+        ndcg_at_10=interval(gains, np.nanmean),
     )

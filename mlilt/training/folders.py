@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from data_prep.errors import UserError
@@ -13,6 +14,7 @@ from mlilt.record import RunRecord
 # What is removed first when a run is begun anew: without these two it can no longer be taken for itself.
 _TELLING = (record.RECORD, record.CHECKPOINT)
 _KNOWN = (*_TELLING, record.METRICS, record.WEIGHTS, record.QUERIES, record.CONFIG)
+_FOLDERS = (record.ASSESSED, record.TRACKING)
 
 
 def default(config: RunConfig) -> Path:
@@ -32,7 +34,7 @@ def existing(folder: Path, config: RunConfig, data_sha256: str, resume: bool, fo
     if not folder.is_dir():
         return None
     present = {p.name for p in folder.iterdir() if p.suffix != ".part"} - {".lock"}
-    if present - set(_KNOWN) and not present & {*_TELLING, record.METRICS}:
+    if present - {*_KNOWN, *_FOLDERS} and not present & {*_TELLING, record.METRICS}:
         raise UserError(f"{folder} is there already and is no run of mlilt. Choose another --out.")
     if force:
         return None
@@ -66,6 +68,8 @@ def clear(folder: Path) -> None:
     """Removes what an earlier run has left, for one that begins anew."""
     for name in _KNOWN:
         (folder / name).unlink(missing_ok=True)
+    for name in _FOLDERS:
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _places(config: RunConfig) -> str:

@@ -46,6 +46,7 @@ from mlilt.training.device import (
 )
 from mlilt.training.distributed import World
 from mlilt.training.evaluate import Evaluation, Queries, evaluate, glance, queries
+from mlilt.training.flops import Flops
 from mlilt.training.optimizer import optimizer, schedule
 from mlilt.training.pictures import Pictures, Pixels
 from mlilt.training.resolve import resolve
@@ -53,6 +54,7 @@ from mlilt.training.step import Step
 
 # More pairs than this make the closed-form start slower, not better.
 WARM_START_ENTRIES = 5000
+MOST_VALIDATIONS = 20
 
 
 @dataclass(slots=True)
@@ -63,6 +65,8 @@ class _Totals:
     cpu_s: float = 0.0
     pairs: int = 0
     captions: int = 0
+    steps: int = 0
+    flops_per_pair: float | None = None
     peak_rss: int = 0
     peak_cuda: int = 0
     validation: list[dict[str, float]] = field(default_factory=list)
@@ -220,7 +224,6 @@ class _Run:
                 rows,
                 memory,
                 setup_s,
-                batcher.steps,
             )
         )
 
@@ -237,21 +240,21 @@ class _Run:
         rows: int | None,
         memory: PeakMemory,
         setup_s: float,
-        steps: int,
     ) -> RunRecord:
         """Evaluates, and writes what a finished run leaves behind."""
         started = time.perf_counter()
         evaluations: dict[str, Evaluation] = {}
         for code, split in found.test.items():
             asked = queries(split.rows)
-            evaluations[code] = evaluate(split.rows, asked, *self._embed(dual, split, store, asked))
+            tokens = [len(ids) for ids in dual.text.tokenize(asked.captions)]  # type: ignore[operator]
+            evaluations[code] = evaluate(split.rows, asked, *self._embed(dual, split, store, asked), tokens)
         evaluation_s = time.perf_counter() - started
         saved = learned.save_weights(dual, self.folder / record.WEIGHTS, {**base, "format": "1"})
         with (self.folder / record.QUERIES).open("w", encoding="utf-8") as file:
             file.writelines(
                 json.dumps({"language": code, **line}, ensure_ascii=False) + "\n"
                 for code, evaluation in evaluations.items()
-                for line in evaluation.ranks
+                for line in evaluation.lines
             )
         done = RunRecord(
             name=self.folder.name,
@@ -264,6 +267,7 @@ class _Run:
             vocabulary=_vocabulary(dual.text),
             trained=_trained(dual, text_account, vision_account, rows),
             weights_sha256=learned.file_digest(self.folder / record.WEIGHTS),
+            temperature=dual.temperature,
             device=self.device.type,
             precision=str(self.dtype).removeprefix("torch."),
             processes=self.world.size,
@@ -276,14 +280,16 @@ class _Run:
                 evaluation_s=evaluation_s,
                 pairs=self.totals.pairs,
                 captions=self.totals.captions,
-                steps=steps * self.config.epochs,
+                steps=self.totals.steps,
                 peak_rss_bytes=max(memory.rss(), self.totals.peak_rss),
                 peak_cuda_bytes=max(memory.cuda() or 0, self.totals.peak_cuda) or None,
                 saved_bytes=saved,
+                flops_per_pair=self.totals.flops_per_pair,
             ),
             validation=self.totals.validation,
             results={code: evaluation.results for code, evaluation in evaluations.items()},
             examples={code: evaluation.examples for code, evaluation in evaluations.items()},
+            confusions={code: evaluation.confusions for code, evaluation in evaluations.items()},
         )
         record.write(done, self.folder)
         checkpoint.remove(self.folder)
@@ -404,7 +410,11 @@ class _Run:
             # What was measured after the checkpoint is measured again.
             with metrics.open("r+b") as file:
                 file.truncate(state["metrics_bytes"])
-        total = batcher.steps * self.config.epochs
+        epochs = _epochs(self.config, batcher.steps)
+        total = None if epochs is None else batcher.steps * epochs
+        # Seldom enough to take little of the time of sets whose epochs are a step or two.
+        validate_every = 1 if epochs is None else -(-epochs // MOST_VALIDATIONS)
+        flops = Flops(on=state is None and not self.config.compile)
         saved_at = time.perf_counter()
         save_cost = 0.0
         step = first
@@ -412,6 +422,8 @@ class _Run:
         def keep() -> None:
             nonlocal saved_at, save_cost
             begun = time.perf_counter()
+            self.totals.steps = step
+            self.totals.flops_per_pair = flops.per_pair(self.world.size) or self.totals.flops_per_pair
             self.totals.peak_rss = max(self.totals.peak_rss, memory.rss())
             self.totals.peak_cuda = max(self.totals.peak_cuda, memory.cuda() or 0)
             checkpoint.save(
@@ -429,30 +441,42 @@ class _Run:
             save_cost = saved_at - begun
 
         label = f"Training {self.config.lang} {self.config.method}"
-        captions = batcher.captions * self.config.epochs
+        captions = None if epochs is None else batcher.captions * epochs
         with bar(label, captions, unit="captions", show=self.progress) as running:
             running.advance(self.totals.captions)
-            for epoch in range(first // batcher.steps, self.config.epochs):
+            epoch = first // batcher.steps
+            while not self._over(step, total):
                 batches = [batch.dealt(self.world.size) for batch in batcher.epoch(epoch)]
                 for place, batch in enumerate(batches):
                     if epoch * batcher.steps + place < step:
                         continue
                     last = place == len(batches) - 1
                     following = None if last else batches[place + 1]
-                    self._step(dual, descent, steps, batch, following, step, total, running)
+                    with flops.step(len(batch.owners)):
+                        self._step(dual, descent, steps, batch, following, step, total, running)
                     step += 1
-                    if not self.world.first:
-                        continue
-                    if last:
-                        self._validate(dual, found.validation, store, epoch, step)
-                    # A checkpoint may take a twentieth of the time at most.
-                    pause = max(self.checkpoint_every_s, 20 * save_cost)
-                    if step < total and time.perf_counter() - saved_at >= pause:
-                        keep()
-            if step == total and self.world.first:
+                    over = self._over(step, total)
+                    if self.world.first:
+                        if over or (last and (epoch + 1) % validate_every == 0):
+                            self._validate(dual, found.validation, store, step / batcher.steps, step)
+                        # A checkpoint may take a twentieth of the time at most.
+                        pause = max(self.checkpoint_every_s, 20 * save_cost)
+                        if not over and time.perf_counter() - saved_at >= pause:
+                            keep()
+                    if over:
+                        break
+                epoch += 1
+            if self.world.first:
                 keep()
         if isinstance(shown, Pixels):
             shown.close()
+
+    def _over(self, step: int, total: int | None) -> bool:
+        """Whether all steps are done, or the time is up; the first process tells the others."""
+        if total is not None:
+            return step >= total
+        budget = self.config.budget_s or 0.0
+        return self.world.told(lambda: self.totals.wall_s >= budget)
 
     def _step(
         self,
@@ -462,12 +486,12 @@ class _Run:
         batch: Batch,
         following: Batch | None,
         step: int,
-        total: int,
+        total: int | None,
         running: Bar,
     ) -> None:
         """One batch: gradient, update, and a line of metrics."""
         wall, cpu = time.perf_counter(), time.process_time()
-        factor = schedule(step, total, self.config.warmup)
+        factor = self._rate(step, total)
         for group in descent.param_groups:
             group["lr"] = group["peak_lr"] * factor
         value = steps.backward(batch, following)
@@ -492,8 +516,17 @@ class _Run:
         )
         running.advance(len(batch.tokens), note=f"loss {value:.3f}")
 
+    def _rate(self, step: int, total: int | None) -> float:
+        """Learning rate as a share of its peak."""
+        if total is not None:
+            return schedule(step, total, self.config.warmup)
+        # By time, in thousandths of the budget: all processes go by the first one's clock.
+        budget = self.config.budget_s or 0.0
+        passed = self.world.told(lambda: self.totals.wall_s / budget)
+        return schedule(min(999, int(1000 * passed)), 1000, self.config.warmup)
+
     def _validate(
-        self, dual: DualEncoder, splits: dict[str, Split], store: features.FeatureStore, epoch: int, step: int
+        self, dual: DualEncoder, splits: dict[str, Split], store: features.FeatureStore, epoch: float, step: int
     ) -> None:
         """Recall on the validation split, the mean over languages: to be watched, never to choose by."""
         glances = []
@@ -504,7 +537,7 @@ class _Run:
         if not glances:
             return
         means = {key: float(np.mean([each[key] for each in glances])) for key in glances[0]}
-        figures = {"epoch": float(epoch + 1), "step": float(step)} | means
+        figures = {"epoch": epoch, "step": float(step)} | means
         self.totals.validation.append(figures)
         self._log({"validation": figures})
 
@@ -526,6 +559,13 @@ class _Run:
         if self.world.first:
             with (self.folder / record.METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
+
+
+def _epochs(config: RunConfig, steps: int) -> int | None:
+    """How often all is seen; None if time decides."""
+    if config.budget_s is not None:
+        return None
+    return max(config.epochs, -(-config.min_steps // steps))
 
 
 def _about(name: str, tower: TextTower | VisionTower, module: nn.Module) -> Tower:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from data_prep.errors import UserError
 from data_prep.pipeline import Prepared
 from mlilt import data
-from mlilt.data import Entry, Row, draws, entries, sample_caption
+from mlilt.data import Entry, Row, draws, entries, fewer, sample_caption
 
 
 def row(caption: str, concept: str, keyword: str = "", image: str = "1") -> Row:
@@ -104,3 +104,28 @@ def test_keywords_come_as_often_as_their_share_says_and_captions_evenly() -> Non
     assert abs(whole / 4000 - 0.6) < 5 * (0.24 / 4000) ** 0.5
     assert abs(counts["one"] / whole - 0.5) < 5 * (0.25 / whole) ** 0.5
     assert {len(caption.split(", ")) for caption in counts} == {1, 2, 3}
+
+
+def test_smaller_sets_of_concepts_lie_within_larger_ones_of_the_same_seed(train_rows: list[Row]) -> None:
+    def concepts(count: int, seed: int) -> set[str]:
+        rows = fewer(train_rows, count, seed)
+        chosen = {row.concept for row in rows}
+        assert rows == [row for row in train_rows if row.concept in chosen]
+        assert len(chosen) == count
+        return chosen
+
+    assert concepts(5, 0) < concepts(9, 0) < concepts(20, 0)
+    assert concepts(9, 0) != concepts(9, 1)
+
+
+def test_another_language_has_the_same_concepts_of_those_it_has(train_rows: list[Row]) -> None:
+    there = sorted({row.concept for row in train_rows})
+    other = [row for row in train_rows if row.concept not in there[::10]]
+    mine, its = ({row.concept for row in fewer(rows, 12, 3)} for rows in (train_rows, other))
+    assert mine - set(there[::10]) <= its
+
+
+def test_more_concepts_than_there_are_is_an_error(train_rows: list[Row]) -> None:
+    count = len({row.concept for row in train_rows})
+    with pytest.raises(UserError, match=rf"has {count} concepts, not {count + 1}\. Use --concepts {count}\."):
+        fewer(train_rows, count + 1, 0)

@@ -22,6 +22,7 @@ DIRECTION = Direction(
     recall_at_10=INTERVAL,
     median_rank=INTERVAL,
     mrr=INTERVAL,
+    ndcg_at_10=INTERVAL,
 )
 RECORD = RunRecord(
     name="sw+yo-lora_bitfit-s0",
@@ -34,6 +35,7 @@ RECORD = RunRecord(
     vocabulary=9,
     trained=Trained(text={"a": 6, "b": 4}, text_total=100, vision={"c": 5}, vision_total=50, projections=20, scalars=2),
     weights_sha256="01",
+    temperature=1 / 15,
     device="cpu",
     precision="float32",
     processes=2,
@@ -41,14 +43,20 @@ RECORD = RunRecord(
     versions={"torch": "2"},
     costs=Costs(
         wall_s=2.0, cpu_s=3.0, setup_s=1.0, evaluation_s=0.5, pairs=300, captions=100, steps=4,
-        peak_rss_bytes=None, peak_cuda_bytes=None, saved_bytes=9,
+        peak_rss_bytes=None, peak_cuda_bytes=None, saved_bytes=9, flops_per_pair=1e9 / 3, energy_kwh=None,
+        energy_source=None,
     ),
     validation=[{"epoch": 1.0, "text_to_image_mrr": 1 / 7}],
     results={code: {"all": Retrieval(text_to_image=DIRECTION, image_to_text=DIRECTION)} for code in ("sw", "yo")},
     examples={
-        "sw": [Found(query="mbwa", english="dog", concept="dog", images=["1", "2"], right=[True, False])],
+        "sw": [
+            Found(
+                query="mbwa", english="dog", concept="dog", images=["1", "2"], right=[True, False], rank=1, answer="1"
+            )
+        ],
         "yo": [],
     },
+    confusions={"sw": [], "yo": []},
 )  # fmt: skip
 
 
@@ -80,7 +88,7 @@ def test_an_unfinished_run_says_how_to_go_on(tmp_path: Path) -> None:
     ("find", "replace", "said"),
     [
         ('"pairs":300', '"pairs":300,"mood":"good"', "costs.mood"),
-        ('"format":2', '"format":3', "format"),
+        ('"format":3', '"format":4', "format"),
         ('"name":', '"nom":', "name"),
         ("}", "", "JSON"),
     ],

@@ -131,7 +131,7 @@ def test_what_was_trained_on_is_found_again(real: Path, small_sw: Prepared, eyes
     rng = np.random.default_rng(0)
 
     def mrr(text: np.ndarray, image: np.ndarray) -> float:
-        return evaluate(rows, asked, text, image).results["all"].text_to_image.mrr.value
+        return evaluate(rows, asked, text, image, [1] * len(text)).results["all"].text_to_image.mrr.value
 
     chance = mrr(rng.normal(size=(len(asked.captions), 8)), rng.normal(size=(len(rows), 8)))
     assert mrr(model.encode_text(asked.captions), shown) > 5 * chance
@@ -173,7 +173,7 @@ def test_a_run_repeats_bit_for_bit_from_the_settings_it_wrote_and_its_figures_fr
     store = features.store_for(first.vision.sha256, eyes.preprocessing, eyes.width, torch.float32)
     with torch.inference_mode():
         shown = model.dual.encode_image(store.read([row.image_id for row in rows])).numpy()
-    evaluation = evaluate(rows, asked, model.encode_text(asked.captions), shown)
+    evaluation = evaluate(rows, asked, model.encode_text(asked.captions), shown, [1] * len(asked.captions))
     assert {"sw": evaluation.results} == first.results
     assert {"sw": evaluation.examples} == first.examples
 
@@ -464,7 +464,7 @@ def test_both_towers_train_and_their_run_repeats_resumes_and_loads(
     rows = data.read_rows(small_sw.folder, "test")
     asked = queries(rows)
     shown = model.encode_image([picture for _, picture in data.read_pictures(small_sw.folder, "test")])
-    again = evaluate(rows, asked, model.encode_text(asked.captions), shown).results["all"]
+    again = evaluate(rows, asked, model.encode_text(asked.captions), shown, [1] * len(asked.captions)).results["all"]
     recorded = first.results["sw"]["all"]
     assert again.text_to_image.mrr.value == pytest.approx(recorded.text_to_image.mrr.value, abs=0.01)
     assert again.image_to_text.mrr.value == pytest.approx(recorded.image_to_text.mrr.value, abs=0.01)
@@ -581,3 +581,35 @@ def test_a_trimmed_vocabulary_gives_the_same_run(
     captions = ["mbwa", "uso wenye tabasamu"]
     vectors = [mlilt.load(tmp_path / name).encode_text(captions) for name in done]
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-4)
+
+
+def test_a_small_set_is_seen_more_often_to_have_its_steps(
+    settings: Settings, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    config = settings(text=tiny["mbert"], concepts=20, batch_size=16, epochs=2, min_steps=9)
+    done = loop.train(config, out=tmp_path / "run", progress=False)
+    an_epoch = done.costs.captions / (done.costs.steps / -(-20 // 16))
+    assert done.costs.steps == 10
+    assert done.costs.captions == 5 * an_epoch
+    assert done.validation[-1]["epoch"] == 5
+
+
+def test_a_budget_ends_training_when_it_is_spent_and_not_before(
+    settings: Settings, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    done = loop.train(settings(text=tiny["mbert"], epochs=1, budget_s=0.7), out=tmp_path / "run", progress=False)
+    lines = [line for line in metrics(tmp_path / "run") if "loss" in line]
+    assert done.costs.steps == len(lines)
+    assert done.costs.wall_s >= 0.7 > lines[-2]["wall_s"]
+    # Warm-up and decay go by time.
+    factors = [line["lr_factor"] for line in lines]
+    assert factors[0] < max(factors) > factors[-1]
+
+
+def test_training_more_takes_more_operations(settings: Settings, tiny: dict[str, str], tmp_path: Path) -> None:
+    counted = {}
+    for strategy in ("frozen", "layernorm", "full"):
+        config = settings(text=tiny["mbert"], strategy=strategy, epochs=1)
+        counted[strategy] = loop.train(config, out=tmp_path / strategy, progress=False).costs.flops_per_pair
+    assert None not in counted.values()
+    assert counted["frozen"] < counted["layernorm"] < counted["full"]  # type: ignore[operator]

@@ -1,0 +1,11 @@
+"""What a finished run is worth beyond its own test split: one module a test, by the file's name.
+
+Each test gives values by item (`Measured`), which are kept in the run's folder, so that runs can be compared item by
+item. What needs no training (the text tower's bitext, the vision tower's neighbours) is measured of the base towers
+too: that is "before".
+"""
+
+from mlilt.assessment._assess import assess, before, names
+from mlilt.assessment._base import Measured
+
+__all__ = ["Measured", "assess", "before", "names"]

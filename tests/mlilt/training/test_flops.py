@@ -1,0 +1,40 @@
+"""Operations of training steps, against closed formulas."""
+
+from __future__ import annotations
+
+import torch
+
+from mlilt.training.flops import COUNTED_STEPS, Flops
+
+
+def step(layer: torch.nn.Linear, inputs: torch.Tensor) -> None:
+    layer.zero_grad()
+    layer(inputs).sum().backward()
+
+
+def test_operations_of_a_linear_layer_are_those_of_its_matrix_products() -> None:
+    layer, inputs = torch.nn.Linear(8, 4), torch.ones(5, 8)
+    one = 2 * 5 * 8 * 4
+    for trains, wants_gradient, products in ((True, False, 2), (True, True, 3), (False, True, 2)):
+        layer.weight.requires_grad_(trains)
+        flops = Flops()
+        with flops.step(10):
+            step(layer, inputs.detach().requires_grad_(wants_gradient))
+        assert flops.per_pair(1) == products * one / 10
+        assert flops.per_pair(2) == products * one / 5
+
+
+def test_only_the_first_steps_are_counted() -> None:
+    layer, inputs, flops = torch.nn.Linear(8, 4), torch.ones(5, 8), Flops()
+    for _ in range(COUNTED_STEPS + 3):
+        with flops.step(1):
+            step(layer, inputs)
+    assert flops.pairs == COUNTED_STEPS
+    assert flops.per_pair(1) == 2 * 2 * 5 * 8 * 4
+
+
+def test_nothing_counted_is_no_figure() -> None:
+    off = Flops(on=False)
+    with off.step(3):
+        step(torch.nn.Linear(2, 2), torch.ones(1, 2))
+    assert off.per_pair(1) is None

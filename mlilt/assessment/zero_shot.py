@@ -40,7 +40,7 @@ class _ZeroShot:
         rows = [one.split.rows[place] for place in places]
         return [
             Measured(
-                test="zero_shot",
+                test="zero-shot",
                 on=one.language,
                 items=[f"{row.source} {row.image_id}" for row in rows],
                 clusters=[row.concept for row in rows],

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from data_prep.errors import UserError
 from mlilt import record
 from mlilt.config import FROZEN, RunConfig
-from mlilt.evaluation.statistics import bootstrap_interval, clusters
+from mlilt.evaluation import statistics
+from mlilt.evaluation.statistics import Estimate, Sample
 from mlilt.record import Interval, Retrieval, RunRecord
 
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -22,6 +23,12 @@ DIRECTIONS = ("text_to_image", "image_to_text")
 # was computed; precision and device are told by what they came to, which has to be the same.
 _COMPARED = ("strategy", "vision_strategy", "always_freeze", "vision_always_freeze", "lr", "vision_lr", "seed")
 _COMPUTED = ("data", "device", "precision", "chunk_size", "compile", "activation_checkpointing")
+
+# Captions of up to so many tokens are looked at together.
+LENGTHS = (5, 8, 12)
+# Of fewer concepts a figure says little.
+FEWEST_CONCEPTS = 5
+ALPHA = 0.05
 
 Values = NDArray[np.float64]
 
@@ -65,11 +72,31 @@ class Method(NamedTuple):
         return cls(Towers.of(config), config.lr, config.vision_lr)
 
 
-class Asked(NamedTuple):
-    """Queries of one direction in one pool: their concepts, and their ranks."""
+@dataclass(slots=True)
+class Asked:
+    """Queries of one direction in one pool.
 
-    concepts: list[str]
-    ranks: NDArray[np.int64]
+    Attributes:
+        queries: unique names: the query's place and its text, or its picture's id.
+        concepts, categories: of the queries.
+        tokens: how many a caption has; empty for pictures.
+        ranks: of the best right answer of each.
+        ndcg: nDCG@10 of each.
+    """
+
+    queries: list[str] = field(default_factory=list)
+    concepts: list[str] = field(default_factory=list)
+    categories: list[str] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+    ndcg: list[float] = field(default_factory=list)
+
+    def values(self, figure: str) -> Values:
+        """One value a query: "recall_at_K" (0 or 1), "mrr", "ndcg_at_10" or "rank"."""
+        ranks = np.array(self.ranks, dtype=np.float64)
+        if figure.startswith("recall_at_"):
+            return np.asarray(ranks <= int(figure.removeprefix("recall_at_")), dtype=np.float64)
+        return {"mrr": 1 / ranks, "ndcg_at_10": np.array(self.ndcg), "rank": ranks}[figure]
 
 
 class Run(NamedTuple):
@@ -93,12 +120,16 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A method against full-model training, paired by query, in points of recall@10 (-100 to 100).
+    """A method against its reference, paired by query and seed, in points of recall@10 (-100 to 100).
 
-    `verdict` is "better" or "worse" if the interval leaves out zero, else "no difference shown".
+    Attributes:
+        interval: the difference.
+        p: that there is none, two-sided, adjusted for all methods of the group (Holm).
+        verdict: "better" or "worse" if p is below 5 %, else "no difference shown".
     """
 
     interval: Interval
+    p: float
     verdict: str
 
 
@@ -116,14 +147,20 @@ class Row:
         trained_text, trained_vision: parameters trained in each.
         projections: parameters of projections, temperature and bias, trained by every method.
         share: trained parameters, projections included, over all of both towers, projections included.
-        figures: by direction: "recall_at_1", "recall_at_5", "recall_at_10", "median_rank", "mrr", with intervals.
-        by_source: by source, text -> image recall@10.
+        figures: by direction: "recall_at_1", "recall_at_5", "recall_at_10", "median_rank", "mrr", "ndcg_at_10", with
+            intervals over queries and seeds.
+        by_source: by source, text -> image recall@10, each source its own pool.
+        by_category: the same by category of what is asked for, among all pictures.
+        by_length: the same by number of tokens of the caption.
         baseline: the strategies of the full-model training that it is held against, as `RunConfig.method` spells
             them; None if the group has none, or it is that itself.
         difference: against the baseline, by direction.
-        share_of_full: text -> image recall@10 over that of the baseline.
+        share_of_full: text -> image recall@10 over that of the baseline, with its interval.
         wall_s, cpu_s: seconds of training steps.
         captions_per_s, pairs_per_s: training rates.
+        flops_per_pair: counted in the first steps; None where it was not counted.
+        energy_kwh: of the training steps; None where the machine does not tell it.
+        energy_source: how the energy is known.
         peak_bytes: peak memory of the process, or of the GPU where training ran on one.
         saved_bytes: size of the trained weights.
     """
@@ -143,13 +180,18 @@ class Row:
     share: float
     figures: dict[str, dict[str, Interval]]
     by_source: dict[str, Interval]
+    by_category: dict[str, Interval]
+    by_length: dict[str, Interval]
     baseline: str | None
     difference: dict[str, Difference] | None
-    share_of_full: float | None
+    share_of_full: Interval | None
     wall_s: float
     cpu_s: float
     captions_per_s: float
     pairs_per_s: float
+    flops_per_pair: float | None
+    energy_kwh: float | None
+    energy_source: str | None
     peak_bytes: int
     saved_bytes: int
 
@@ -169,7 +211,8 @@ class Group:
     """Runs that are comparable: same language asked, data, towers and settings, different methods and seeds.
 
     `repetitions` names runs that are left out, being of the same method and seed as another. `baselines` are the rows
-    of full-model training that others are held against, one a kind.
+    of full-model training that others are held against, one a kind. `reference` is a method that was asked for to be
+    held against instead.
     """
 
     language: str
@@ -180,6 +223,7 @@ class Group:
     rows: list[Row]
     repetitions: list[str]
     baselines: dict[Towers, Row]
+    reference: Method | None = None
 
     @property
     def trained_on(self) -> list[str]:
@@ -187,9 +231,13 @@ class Group:
         return str(self.setting["lang"]).split("+")
 
     def baseline(self, row: Row) -> Row | None:
-        """The row of full-model training that a row is held against."""
+        """The row that a row is held against: of full-model training, or the reference."""
+        if row.difference is None:
+            return None
+        if self.reference is not None:
+            return next(other for other in self.rows if other.method == self.reference)
         kind = baseline(row.towers, self.baselines)
-        return None if kind is None or row.difference is None else self.baselines[kind]
+        return None if kind is None else self.baselines[kind]
 
     def members(self, row: Row) -> list[Run]:
         """The runs of a row, by seed."""
@@ -200,6 +248,10 @@ class Group:
         """Sources that have figures of their own."""
         return list(self.rows[0].by_source)
 
+    def sample(self, row: Row, direction: str = "text_to_image", figure: str = "recall_at_10") -> Sample:
+        """What a row's runs reached by query, to be compared with other samples of the same queries."""
+        return sample(self.members(row), direction, figure)
+
 
 def read_run(folder: Path) -> list[Run]:
     """Reads a finished run: once for each language that it was evaluated on.
@@ -208,30 +260,44 @@ def read_run(folder: Path) -> list[Run]:
         UserError: there is none, or its files cannot be read.
     """
     about = record.read(folder)
-    found: dict[str, dict[tuple[str, str], tuple[list[str], list[int]]]] = {code: {} for code in about.results}
+    found: dict[str, dict[tuple[str, str], Asked]] = {code: {} for code in about.results}
     try:
         with (folder / record.QUERIES).open(encoding="utf-8") as file:
-            for line in map(json.loads, file):
+            for place, line in enumerate(map(json.loads, file)):
                 for pool, rank in line["ranks"].items():
-                    asked = found[line["language"]].setdefault((line["direction"], pool), ([], []))
-                    asked[0].append(line["concept"])
-                    asked[1].append(rank)
+                    asked = found[line["language"]].setdefault((line["direction"], pool), Asked())
+                    asked.queries.append(f"{place} {line['query']}")
+                    asked.concepts.append(line["concept"])
+                    asked.categories.append(line["category"])
+                    asked.tokens += [line["tokens"]] if "tokens" in line else []
+                    asked.ranks.append(rank)
+                    asked.ndcg.append(line["ndcg"][pool])
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise UserError(
             f"{folder / record.QUERIES} cannot be read: {error!r}. Train the run again with --force."
         ) from error
-    return [
-        Run(folder, about, code, {key: Asked(concepts, np.array(ranks)) for key, (concepts, ranks) in asked.items()})
-        for code, asked in found.items()
-    ]
+    return [Run(folder, about, code, asked) for code, asked in found.items()]
 
 
-def group(runs: Sequence[Run]) -> list[Group]:
-    """Sorts runs into comparable groups and makes each group's rows, cheapest method first."""
+def group(runs: Sequence[Run], reference: Run | None = None) -> list[Group]:
+    """Sorts runs into comparable groups and makes each group's rows, cheapest method first.
+
+    Args:
+        runs: read ones.
+        reference: a run whose method others are held against, where a group has it, instead of full-model training.
+    """
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(setting_key(run), []).append(run)
-    return [_group(members) for _, members in sorted(groups.items())]
+    against = reference.method if reference else None
+    return [_group(members, against) for _, members in sorted(groups.items(), key=_order)]
+
+
+def _order(keyed: tuple[str, list[Run]]) -> tuple[object, ...]:
+    """By language, and then by how much there was to learn from; a set of all concepts is the largest."""
+    key, members = keyed
+    concepts = members[0].record.config.concepts
+    return members[0].language, concepts is None, concepts or 0, key
 
 
 def _setting(about: RunRecord) -> dict[str, Any]:
@@ -253,7 +319,7 @@ def baseline(towers: Towers, there: Collection[Towers]) -> Towers | None:
     return next((kind for kind in order if kind in there), None)
 
 
-def _group(members: list[Run]) -> Group:
+def _group(members: list[Run], reference: Method | None) -> Group:
     rows: dict[Method, dict[int, Run]] = {}
     repetitions = []
     for run in sorted(members, key=lambda r: (r.record.config.seed, r.folder.name)):
@@ -263,8 +329,12 @@ def _group(members: list[Run]) -> Group:
     found = {method: list(by_seed.values()) for method, by_seed in rows.items()}
     # Of several learning rates the one that was there first.
     full = {kind: next((m for m in found if m.towers == kind), None) for kind in (LIT, CLIP)}
-    there = {kind: found[method] for kind, method in full.items() if method is not None}
-    made = {method: _row(method, runs, there) for method, runs in found.items()}
+    there = {kind: method for kind, method in full.items() if method is not None}
+    reference = reference if reference in found else None
+    against = {method: _against(method, there, reference) for method in found}
+    made = {
+        method: _row(method, runs, found[held] if (held := against[method]) else None) for method, runs in found.items()
+    }
     about = members[0].record
     return Group(
         language=members[0].language,
@@ -272,23 +342,46 @@ def _group(members: list[Run]) -> Group:
         data_sha256=about.data_sha256,
         machine=about.machine,
         runs=[run for runs in found.values() for run in runs],
-        rows=sorted(made.values(), key=lambda row: (row.trained, row.method.towers, row.lr, row.vision_lr or 0)),
+        rows=sorted(_adjusted(made.values()), key=_cheapest),
         repetitions=repetitions,
-        baselines={kind: made[method] for kind, method in full.items() if method is not None},
+        baselines={kind: made[method] for kind, method in there.items()},
+        reference=reference,
     )
 
 
-def _row(method: Method, runs: list[Run], full: dict[Towers, list[Run]]) -> Row:
-    records = [run.record for run in runs]
-    figures = {direction: _figures(runs, direction) for direction in DIRECTIONS}
-    against = difference = share_of_full = None
+def _cheapest(row: Row) -> tuple[object, ...]:
+    return row.trained, row.method.towers, row.lr, row.vision_lr or 0
+
+
+def _against(method: Method, full: dict[Towers, Method], reference: Method | None) -> Method | None:
+    """What a method is held against; nothing is held against itself, and full-model training against nothing else."""
+    if reference is not None:
+        return None if method == reference else reference
     kind = baseline(method.towers, full)
-    if kind is not None and all(runs is not those for those in full.values()):
-        against = full[kind][0].record.config.method
-        difference = {direction: _difference(runs, full[kind], direction) for direction in DIRECTIONS}
-        reached = _hits(full[kind], "text_to_image", 10).mean()
-        share_of_full = figures["text_to_image"]["recall_at_10"].value / reached if reached else None
+    return None if kind is None or method in full.values() else full[kind]
+
+
+def _adjusted(rows: Collection[Row]) -> list[Row]:
+    """The rows with their p-values adjusted for being several, by direction."""
+    changed = list(rows)
+    tested = [place for place, row in enumerate(changed) if row.difference is not None]
+    for direction in DIRECTIONS:
+        differences = [(changed[place].difference or {})[direction] for place in tested]
+        for place, old, p in zip(tested, differences, statistics.holm([d.p for d in differences]), strict=True):
+            side = "better" if old.interval.value > 0 else "worse"
+            new = replace(old, p=p, verdict=side if p < ALPHA else "no difference shown")
+            changed[place] = replace(changed[place], difference={**(changed[place].difference or {}), direction: new})
+    return changed
+
+
+def _row(method: Method, runs: list[Run], held_against: list[Run] | None) -> Row:
+    records = [run.record for run in runs]
+    difference = share_of_full = None
+    if held_against is not None:
+        difference = {direction: _difference(runs, held_against, direction) for direction in DIRECTIONS}
+        share_of_full = _share(runs, held_against)
     trained = records[0].trained
+    asked = runs[0].asked["text_to_image", "all"]
     return Row(
         strategy=method.towers.text,
         vision_strategy=method.towers.vision,
@@ -303,57 +396,105 @@ def _row(method: Method, runs: list[Run], full: dict[Towers, list[Run]]) -> Row:
         trained_vision=sum(trained.vision.values()),
         projections=trained.projections + trained.scalars,
         share=trained.share,
-        figures=figures,
-        by_source={
-            source: _figures(runs, "text_to_image", source)["recall_at_10"]
-            for source in runs[0].results
-            if source != "all"
-        },
-        baseline=against,
+        figures={direction: _figures(runs, direction) for direction in DIRECTIONS},
+        by_source={source: _share_of_hits(sample(runs, pool=source)) for source in runs[0].results if source != "all"},
+        by_category=_by(runs, asked.categories),
+        by_length=_by(runs, [length_of(tokens) for tokens in asked.tokens]),
+        baseline=held_against[0].record.config.method if held_against is not None else None,
         difference=difference,
         share_of_full=share_of_full,
         wall_s=_mean([r.costs.wall_s for r in records]),
         cpu_s=_mean([r.costs.cpu_s for r in records]),
         captions_per_s=_mean([r.costs.captions_per_s for r in records]),
         pairs_per_s=_mean([r.costs.pairs_per_s for r in records]),
+        flops_per_pair=_mean_if_known([r.costs.flops_per_pair for r in records]),
+        energy_kwh=_mean_if_known([r.costs.energy_kwh for r in records]),
+        energy_source=records[0].costs.energy_source,
         peak_bytes=max(r.costs.peak_cuda_bytes or r.costs.peak_rss_bytes or 0 for r in records),
         saved_bytes=records[0].costs.saved_bytes,
     )
 
 
-def _hits(runs: Sequence[Run], direction: str, k: int, pool: str = "all") -> Values:
-    """For each query the share of seeds that have a right answer among the first k."""
-    hits: Values = np.mean([run.asked[direction, pool].ranks <= k for run in runs], axis=0)
-    return hits
+def sample(
+    runs: Sequence[Run],
+    direction: str = "text_to_image",
+    figure: str = "recall_at_10",
+    pool: str = "all",
+    keep: Callable[[int], bool] | None = None,
+) -> Sample:
+    """What runs that differ in their seeds alone reached by query.
 
-
-def _figures(runs: Sequence[Run], direction: str, pool: str = "all") -> dict[str, Interval]:
-    asked = [run.asked[direction, pool] for run in runs]
-    concepts = asked[0].concepts
-    per_query = {f"recall_at_{k}": _hits(runs, direction, k, pool) for k in (1, 5, 10)}
-    per_query["mrr"] = np.mean([1.0 / a.ranks for a in asked], axis=0)
-    found = {name: _interval(values, concepts) for name, values in per_query.items()}
-    # The median of each seed, and of those the mean.
-    ranks = np.stack([clusters(a.ranks, concepts) for a in asked], axis=-1)
-    medians = [float(np.median(a.ranks)) for a in asked]
-    low, high = bootstrap_interval(
-        ranks.reshape(len(ranks), -1),
-        lambda drawn: np.nanmedian(drawn.reshape(len(drawn), -1, len(asked)), axis=1).mean(-1),
+    Args:
+        runs: each of another seed.
+        direction, pool: of the queries.
+        figure: as `Asked.values` knows it.
+        keep: of the queries' places, those that are wanted; all by default.
+    """
+    asked = runs[0].asked[direction, pool]
+    places = [place for place in range(len(asked.queries)) if keep is None or keep(place)]
+    return Sample(
+        values=np.stack([run.asked[direction, pool].values(figure)[places] for run in runs]),
+        seeds=tuple(run.record.config.seed for run in runs),
+        items=tuple(asked.queries[place] for place in places),
+        clusters=tuple(asked.concepts[place] for place in places),
     )
-    return {**found, "median_rank": Interval(value=_mean(medians), low=low, high=high)}
+
+
+def length_of(tokens: int) -> str:
+    """The class of captions of so many tokens, special ones included."""
+    lower = 1
+    for upper in LENGTHS:
+        if tokens <= upper:
+            return f"{lower}–{upper} tokens"
+        lower = upper + 1
+    return f"{lower} tokens or more"
+
+
+def _by(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Interval]:
+    """Text -> image recall@10 of the queries of each name, if there are concepts enough."""
+    concepts = runs[0].asked["text_to_image", "all"].concepts
+    found = {}
+    for name in sorted(set(names), key=lambda n: (int(n.split("–")[0].split()[0]) if n[:1].isdigit() else 0, n)):
+        places = {place for place, own in enumerate(names) if own == name}
+        if len({concepts[place] for place in places}) >= FEWEST_CONCEPTS:
+            found[name] = _share_of_hits(sample(runs, keep=places.__contains__))
+    return found
+
+
+def _figures(runs: Sequence[Run], direction: str) -> dict[str, Interval]:
+    shares = ("recall_at_1", "recall_at_5", "recall_at_10", "mrr", "ndcg_at_10")
+    found = {name: _share_of_hits(sample(runs, direction, name)) for name in shares}
+    median = statistics.median(sample(runs, direction, "rank"))
+    return {**found, "median_rank": Interval(value=median.value, low=max(1.0, median.low), high=median.high)}
+
+
+def _share_of_hits(measured: Sample) -> Interval:
+    return share_interval(statistics.mean(measured))
+
+
+def share_interval(found: Estimate) -> Interval:
+    """The interval of a share, which is never below 0 or above 1."""
+    return Interval(value=found.value, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _difference(runs: Sequence[Run], full: Sequence[Run], direction: str) -> Difference:
-    change = 100 * (_hits(runs, direction, 10) - _hits(full, direction, 10))
-    interval = _interval(change, runs[0].asked[direction, "all"].concepts)
-    verdict = "better" if interval.low > 0 else "worse" if interval.high < 0 else "no difference shown"
-    return Difference(interval, verdict)
+    found = statistics.difference([(sample(runs, direction), sample(full, direction))])
+    interval = Interval(value=100 * found.value, low=100 * found.low, high=100 * found.high)
+    assert found.p is not None
+    return Difference(interval, found.p, "")
 
 
-def _interval(values: Values, concepts: Sequence[str]) -> Interval:
-    low, high = bootstrap_interval(clusters(values, concepts), lambda drawn: np.nanmean(drawn, axis=-1))
-    return Interval(value=float(values.mean()), low=low, high=high)
+def _share(runs: Sequence[Run], full: Sequence[Run]) -> Interval | None:
+    found = statistics.ratio([(sample(runs), sample(full))])
+    if not all(map(np.isfinite, (found.value, found.low, found.high))):
+        return None
+    return Interval(value=found.value, low=max(0.0, found.low), high=found.high)
 
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
+
+
+def _mean_if_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return _mean(known) if known and len(known) == len(values) else None

@@ -209,7 +209,7 @@ def findings(group: Group) -> list[str]:
         reached = percent(full.figures["text_to_image"]["recall_at_10"])
         sentences.append(
             f"{label(group, row)} trains {100 * row.share:.2f} % of the parameters and reaches "
-            f"{100 * row.share_of_full:.0f} % of the text→image recall@10 of full-model training, {label(group, full)} "
+            f"{100 * row.share_of_full.value:.0f} % of the text→image recall@10 of full-model training, {label(group, full)} "
             f"({percent(row.figures['text_to_image']['recall_at_10'])} against {reached}; difference "
             f"{points(difference)} points: {difference.verdict}, {_seeds(row, full)}), in "
             f"{row.wall_s / full.wall_s:.2f} of the time."

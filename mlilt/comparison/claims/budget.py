@@ -1,0 +1,51 @@
+"""In a fixed time on the same hardware, the best that training a part reaches is better than full training's best."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pydantic.dataclasses
+
+from mlilt.comparison.claims._base import Case, case
+from mlilt.comparison.results import LIT, Group, Row, Towers
+from mlilt.comparison.study import Study
+
+
+@pydantic.dataclasses.dataclass(frozen=True)
+class CLAIM:
+    statistic: Literal["difference", "ratio"] = "difference"
+    threshold: float = 0.0
+    scale: float = 100.0
+    says: str = (
+        "In the same time, with the towers that the validation split says are best for it, training a part is better "
+        "than full-model training."
+    )
+    quantity: str = "text→image recall@10 − full training in the same time, points"
+
+    def cases(self, study: Study) -> list[Case]:
+        best: dict[tuple[str, str, float], dict[Towers, tuple[float, Group, Row]]] = {}
+        for group, row in study.rows():
+            budget = group.setting.get("budget_s")
+            if budget is None:
+                continue
+            curves = [run.record.validation for run in group.members(row)]
+            reached = float(np.mean([curve[-1]["text_to_image_recall_at_10"] for curve in curves if curve] or [0.0]))
+            methods = best.setdefault((group.language, str(group.setting["lang"]), budget), {})
+            if row.towers not in methods or reached > methods[row.towers][0]:
+                methods[row.towers] = (reached, group, row)
+        found = []
+        for methods in best.values():
+            if LIT not in methods:
+                continue
+            _, of_full, full = methods[LIT]
+            for towers, (_, group, row) in methods.items():
+                if towers != LIT:
+                    made = case(study, group, row, [(group.sample(row), of_full.sample(full))])
+                    budget = f"{group.setting['budget_s']:g} s; {_sizes(group)} against {_sizes(of_full)}"
+                    found.append(Case(made.subject, made.where, budget, made.pairs))
+        return found
+
+
+def _sizes(group: Group) -> str:
+    return f"{group.setting['text']} + {group.setting['vision']}"

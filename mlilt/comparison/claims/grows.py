@@ -1,0 +1,57 @@
+"""A method gets better with larger towers, or with more data."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import pydantic.dataclasses
+
+from mlilt.comparison.claims._base import Case, case, option
+from mlilt.comparison.results import Group
+from mlilt.comparison.study import Study
+
+
+@pydantic.dataclasses.dataclass(frozen=True)
+class CLAIM:
+    axis: str = option("concepts", "setting that grows")
+    order: list[str | int | bool] = option([], 'its values, the smallest first; "default" where it is left out')
+    statistic: Literal["difference", "ratio"] = "difference"
+    threshold: float = 0.0
+    scale: float = 100.0
+
+    @property
+    def says(self) -> str:
+        return f"Every method is the better, the larger {self.axis}: {', '.join(map(str, self.order))}."
+
+    @property
+    def quantity(self) -> str:
+        return f"text→image recall@10 at one {self.axis} − at the one before, points"
+
+    def cases(self, study: Study) -> list[Case]:
+        found = []
+        for smaller, larger in pairwise(self.order):
+            for group in study.groups:
+                if self._value(group) != larger:
+                    continue
+                other = next((g for g in study.groups if self._value(g) == smaller and self._alike(g, group)), None)
+                for row in group.rows if other else []:
+                    before = (
+                        next((r for r in other.rows if r.method.towers == row.method.towers), None) if other else None
+                    )
+                    if other is not None and before is not None:
+                        found.append(case(study, group, row, [(group.sample(row), other.sample(before))]))
+        return found
+
+    def _value(self, group: Group) -> object:
+        value = group.setting.get(self.axis)
+        return "default" if value is None else value
+
+    def _alike(self, one: Group, other: Group) -> bool:
+        """Whether two groups differ in the axis alone, and in what follows from it."""
+        follows = {self.axis, f"{self.axis}_sha256", "min_steps"}
+
+        def rest(group: Group) -> dict[str, object]:
+            return {key: value for key, value in group.setting.items() if key not in follows}
+
+        return one.language == other.language and rest(one) == rest(other)

@@ -1,0 +1,37 @@
+"""Training a small share of the parameters is no worse than full-model training, but for a margin."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pydantic.dataclasses
+
+from mlilt.comparison.claims._base import Case, against_full, case, option
+from mlilt.comparison.study import Study
+
+
+@pydantic.dataclasses.dataclass(frozen=True)
+class CLAIM:
+    below_share: float = option(0.07, "methods that train less than this share of the parameters")
+    margin: float = option(3.0, "points of recall@10 that are no loss")
+    statistic: Literal["difference", "ratio"] = "difference"
+    scale: float = 100.0
+    quantity: str = "text→image recall@10 − full training, points"
+
+    @property
+    def threshold(self) -> float:
+        return -self.margin / self.scale
+
+    @property
+    def says(self) -> str:
+        return (
+            f"Training less than {100 * self.below_share:g} % of the parameters is at most {self.margin:g} points of "
+            "recall@10 below full-model training."
+        )
+
+    def cases(self, study: Study) -> list[Case]:
+        return [
+            case(study, group, row, [(group.sample(row), group.sample(full))])
+            for group, row, full in against_full(study)
+            if row.share < self.below_share
+        ]

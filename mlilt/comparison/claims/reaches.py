@@ -1,0 +1,37 @@
+"""Training a tiny share of the parameters reaches a share of what full-model training does."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pydantic.dataclasses
+
+from mlilt.comparison.claims._base import Case, against_full, case, option
+from mlilt.comparison.study import Study
+
+
+@pydantic.dataclasses.dataclass(frozen=True)
+class CLAIM:
+    below_share: float = option(0.01, "methods that train less than this share of the parameters")
+    share: float = option(0.75, "of the recall@10 of full training")
+    statistic: Literal["difference", "ratio"] = "ratio"
+    scale: float = 100.0
+    quantity: str = "text→image recall@10 over that of full training, %"
+
+    @property
+    def threshold(self) -> float:
+        return self.share
+
+    @property
+    def says(self) -> str:
+        return (
+            f"Training less than {100 * self.below_share:g} % of the parameters reaches more than "
+            f"{100 * self.share:g} % of the recall@10 of full-model training."
+        )
+
+    def cases(self, study: Study) -> list[Case]:
+        return [
+            case(study, group, row, [(group.sample(row), group.sample(full))])
+            for group, row, full in against_full(study)
+            if row.share < self.below_share
+        ]

@@ -263,10 +263,10 @@ def read_run(folder: Path) -> list[Run]:
     found: dict[str, dict[tuple[str, str], Asked]] = {code: {} for code in about.results}
     try:
         with (folder / record.QUERIES).open(encoding="utf-8") as file:
-            for place, line in enumerate(map(json.loads, file)):
+            for line in map(json.loads, file):
                 for pool, rank in line["ranks"].items():
                     asked = found[line["language"]].setdefault((line["direction"], pool), Asked())
-                    asked.queries.append(f"{place} {line['query']}")
+                    asked.queries.append(f"{len(asked.queries)} {line['query']}")
                     asked.concepts.append(line["concept"])
                     asked.categories.append(line["category"])
                     asked.tokens += [line["tokens"]] if "tokens" in line else []

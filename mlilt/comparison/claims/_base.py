@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import pydantic
+import pydantic.dataclasses
 
 from mlilt.comparison.results import Group, Row
 from mlilt.comparison.study import Study
 from mlilt.comparison.words import label, language_name
 from mlilt.evaluation.statistics import Sample, Verdict
+
+# What kinds of claims are made with; their fields are their options.
+claim = pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
 
 
 def option(default: Any, about: str) -> Any:

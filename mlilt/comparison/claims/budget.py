@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-import pydantic.dataclasses
 
-from mlilt.comparison.claims._base import Case, case
+from mlilt.comparison.claims._base import Case, case, claim
 from mlilt.comparison.results import LIT, Group, Row, Towers
 from mlilt.comparison.study import Study
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@claim
 class CLAIM:
-    statistic: Literal["difference", "ratio"] = "difference"
-    threshold: float = 0.0
-    scale: float = 100.0
-    says: str = (
+    statistic: ClassVar[Literal["difference", "ratio"]] = "difference"
+    threshold: ClassVar[float] = 0.0
+    scale: ClassVar[float] = 100.0
+    says: ClassVar[str] = (
         "In the same time, with the towers that the validation split says are best for it, training a part is better "
         "than full-model training."
     )
-    quantity: str = "text→image recall@10 − full training in the same time, points"
+    quantity: ClassVar[str] = "text→image recall@10 − full training in the same time, points"
 
     def cases(self, study: Study) -> list[Case]:
         best: dict[tuple[str, str, float], dict[Towers, tuple[float, Group, Row]]] = {}

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
-import pydantic.dataclasses
-
-from mlilt.comparison.claims._base import Case, case, option
+from mlilt.comparison.claims._base import Case, case, claim, option
 from mlilt.comparison.results import Group
 from mlilt.comparison.study import Study
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@claim
 class CLAIM:
     axis: str = option("concepts", "setting that grows")
     order: list[str | int | bool] = option([], 'its values, the smallest first; "default" where it is left out')
-    statistic: Literal["difference", "ratio"] = "difference"
-    threshold: float = 0.0
-    scale: float = 100.0
+    statistic: ClassVar[Literal["difference", "ratio"]] = "difference"
+    threshold: ClassVar[float] = 0.0
+    scale: ClassVar[float] = 100.0
 
     @property
     def says(self) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-import pydantic.dataclasses
-
-from mlilt.comparison.claims._base import Case, against_full, case, option
+from mlilt.comparison.claims._base import Case, against_full, case, claim, option
 from mlilt.comparison.results import Group, Row
 from mlilt.comparison.study import Study
 from mlilt.evaluation.statistics import Sample
@@ -32,12 +30,12 @@ _QUANTITIES = {
 }
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@claim
 class CLAIM:
     test: Literal["retrieval", "zero-shot", "bitext", "neighbours"] = option("retrieval", "what is kept")
-    statistic: Literal["difference", "ratio"] = "difference"
-    threshold: float = 0.0
-    scale: float = 100.0
+    statistic: ClassVar[Literal["difference", "ratio"]] = "difference"
+    threshold: ClassVar[float] = 0.0
+    scale: ClassVar[float] = 100.0
 
     @property
     def says(self) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-import pydantic.dataclasses
-
-from mlilt.comparison.claims._base import Case, against_full, case, option
+from mlilt.comparison.claims._base import Case, against_full, case, claim, option
 from mlilt.comparison.study import Study
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@claim
 class CLAIM:
     below_share: float = option(0.07, "methods that train less than this share of the parameters")
     margin: float = option(3.0, "points of recall@10 that are no loss")
-    statistic: Literal["difference", "ratio"] = "difference"
-    scale: float = 100.0
-    quantity: str = "text→image recall@10 − full training, points"
+    statistic: ClassVar[Literal["difference", "ratio"]] = "difference"
+    scale: ClassVar[float] = 100.0
+    quantity: ClassVar[str] = "text→image recall@10 − full training, points"
 
     @property
     def threshold(self) -> float:

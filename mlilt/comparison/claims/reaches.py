@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-import pydantic.dataclasses
-
-from mlilt.comparison.claims._base import Case, against_full, case, option
+from mlilt.comparison.claims._base import Case, against_full, case, claim, option
 from mlilt.comparison.study import Study
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@claim
 class CLAIM:
     below_share: float = option(0.01, "methods that train less than this share of the parameters")
     share: float = option(0.75, "of the recall@10 of full training")
-    statistic: Literal["difference", "ratio"] = "ratio"
-    scale: float = 100.0
-    quantity: str = "text→image recall@10 over that of full training, %"
+    statistic: ClassVar[Literal["difference", "ratio"]] = "ratio"
+    scale: ClassVar[float] = 100.0
+    quantity: ClassVar[str] = "text→image recall@10 over that of full training, %"
 
     @property
     def threshold(self) -> float:

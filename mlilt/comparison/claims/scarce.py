@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-import pydantic.dataclasses
-
-from mlilt.comparison.claims._base import Case, against_full, case, option
+from mlilt.comparison.claims._base import Case, against_full, case, claim, option
 from mlilt.comparison.study import Study
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@claim
 class CLAIM:
     concepts: int = option(200, "training concepts up to which pairs are scarce")
-    statistic: Literal["difference", "ratio"] = "difference"
-    threshold: float = 0.0
-    scale: float = 100.0
-    quantity: str = "text→image recall@10 − full training, points"
+    statistic: ClassVar[Literal["difference", "ratio"]] = "difference"
+    threshold: ClassVar[float] = 0.0
+    scale: ClassVar[float] = 100.0
+    quantity: ClassVar[str] = "text→image recall@10 − full training, points"
 
     @property
     def says(self) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-import pydantic.dataclasses
-
-from mlilt.comparison.claims._base import Case
+from mlilt.comparison.claims._base import Case, claim
 from mlilt.comparison.results import Group
 from mlilt.comparison.study import Study
 from mlilt.comparison.words import label, language_name
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@claim
 class CLAIM:
-    statistic: Literal["difference", "ratio"] = "difference"
-    threshold: float = 0.0
-    scale: float = 100.0
-    says: str = "One model that is trained on all languages together is better than one model a language."
-    quantity: str = "text→image recall@10 of the joint model − of the language's own, points"
+    statistic: ClassVar[Literal["difference", "ratio"]] = "difference"
+    threshold: ClassVar[float] = 0.0
+    scale: ClassVar[float] = 100.0
+    says: ClassVar[str] = "One model that is trained on all languages together is better than one model a language."
+    quantity: ClassVar[str] = "text→image recall@10 of the joint model − of the language's own, points"
 
     def cases(self, study: Study) -> list[Case]:
         found = []

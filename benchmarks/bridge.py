@@ -65,4 +65,4 @@ def _interval(change: NDArray[np.float64], concepts: Sequence[str]) -> str:
 
 
 def _hits(run: results.Run) -> NDArray[np.bool_]:
-    return run.asked["text_to_image", "all"].ranks <= 10
+    return np.asarray(run.asked["text_to_image", "all"].values("recall_at_10"), dtype=bool)

@@ -60,18 +60,20 @@ def train(
     force: bool = False,
     offline: bool = False,
     progress: bool = True,
+    track: Sequence[str] = (),
     **settings: Any,
 ) -> RunRecord:
     """Trains and evaluates one run; see `mlilt.training.loop.train`.
 
     Args:
         lang: language code of a prepared data set; several, joined by "+", train together.
+        track: programs that show the run live: tensorboard, wandb, trackio.
         settings: any of `mlilt.config.RunConfig`, such as strategy="layernorm", vision_strategy="bitfit", epochs=10.
     """
     from mlilt.training import loop
 
     config = configs.make({"lang": lang, **settings}, "the call")
-    return loop.train(config, out=out, resume=resume, force=force, offline=offline, progress=progress)
+    return loop.train(config, out=out, resume=resume, force=force, offline=offline, progress=progress, track=track)
 
 
 def compare(*args: Any, **kwargs: Any) -> Any:

@@ -24,6 +24,8 @@ EXAMPLES = """Examples:
 
   mlilt train --lang sw --lang am --batch-size 4096 --chunk-size 128     gradient caching
 
+  mlilt train --lang sw --track tensorboard                  watch it: docs/tracking.md
+
   mlilt train --lang sw --gpus 2                             or: torchrun --nproc-per-node 2 -m mlilt train --lang sw
 
   mlilt train --config runs/sw-layernorm-s0/config.toml --out runs/again"""
@@ -188,6 +190,15 @@ def command(
         float | None,
         typer.Option("--label-smoothing", help="Of the objective's targets. (default: 0)", rich_help_panel=_TRAINING),
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--track",
+            help="Show the run live: tensorboard, wandb or trackio (repeatable).",
+            metavar="NAME",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -283,14 +294,16 @@ def command(
     if "lang" not in settings:
         raise UserError("Name a language, such as --lang sw, or a file with settings, --config FILE.toml.")
     checked = configs.make(settings, str(config) if config else "the command line")
-    from mlilt.training import checks, distributed, folders, loop, resolve
+    from mlilt.training import checks, distributed, folders, loop, resolve, trackers
+
+    trackers.check(track or ())
 
     if gpus and gpus > 1 and distributed.size() == 1:
         # Here, that it is said once and before anything is started.
         checks.check_gpus(checked, gpus)
         loop.check(resolve.resolve(checked), offline, gpus)
         raise typer.Exit(distributed.start(gpus))
-    record = loop.train(checked, out=out, resume=resume, force=force, offline=offline)
+    record = loop.train(checked, out=out, resume=resume, force=force, offline=offline, track=track or ())
     if not distributed.first():
         return
     if json:

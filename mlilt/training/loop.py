@@ -7,6 +7,8 @@ import dataclasses
 import datetime
 import json
 import math
+import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,7 +34,7 @@ from mlilt.strategies import Account
 from mlilt.towers import embedding_rows, text, trimming, vision
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
-from mlilt.training import activations, checkpoint, checks, corpus, distributed, features, folders
+from mlilt.training import activations, checkpoint, checks, corpus, distributed, features, folders, trackers
 from mlilt.training.batching import Batch, Batcher
 from mlilt.training.corpus import Corpus, Split
 from mlilt.training.device import (
@@ -45,12 +47,14 @@ from mlilt.training.device import (
     versions,
 )
 from mlilt.training.distributed import World
+from mlilt.training.energy import Energy, EnergyMeter
 from mlilt.training.evaluate import Evaluation, Queries, evaluate, glance, queries
 from mlilt.training.flops import Flops
 from mlilt.training.optimizer import optimizer, schedule
 from mlilt.training.pictures import Pictures, Pixels
 from mlilt.training.resolve import resolve
 from mlilt.training.step import Step
+from mlilt.training.trackers import Tracking
 
 # More pairs than this make the closed-form start slower, not better.
 WARM_START_ENTRIES = 5000
@@ -67,6 +71,8 @@ class _Totals:
     captions: int = 0
     steps: int = 0
     flops_per_pair: float | None = None
+    energy_kwh: float | None = None
+    energy_source: str | None = None
     peak_rss: int = 0
     peak_cuda: int = 0
     validation: list[dict[str, float]] = field(default_factory=list)
@@ -80,6 +86,7 @@ def train(
     offline: bool = False,
     progress: bool = True,
     checkpoint_every_s: float = 15.0,
+    track: Sequence[str] = (),
 ) -> RunRecord:
     """Trains and evaluates one run.
 
@@ -91,6 +98,7 @@ def train(
         offline: use only what is on this machine.
         progress: show progress bars.
         checkpoint_every_s: seconds between checkpoints.
+        track: programs that show the run live: tensorboard, wandb, trackio.
 
     Started by torchrun in several processes, all of them train this run together.
 
@@ -101,13 +109,16 @@ def train(
     device = choose_device(config.device, distributed.local_rank())
     with contextlib.ExitStack() as stack:
         world = stack.enter_context(distributed.join(device))
+        world.told(lambda: trackers.check(track))
         config = world.told(lambda: resolve(config))
         folder = Path(out) if out is not None else folders.default(config)
         try:
             done = world.told(lambda: _begin(config, folder, resume, force, stack))
             if done is not None:
                 return done
-            run = _Run(config, folder, device, world, force, offline, progress and world.first, checkpoint_every_s)
+            run = _Run(
+                config, folder, device, world, force, offline, progress and world.first, checkpoint_every_s, track
+            )
             return run.go()
         except OSError as error:
             raise _unwritable(folder, error) from error
@@ -164,6 +175,7 @@ class _Run:
         offline: bool,
         progress: bool,
         checkpoint_every_s: float,
+        track: Sequence[str],
     ) -> None:
         self.config = config
         self.folder = folder
@@ -174,6 +186,8 @@ class _Run:
         self.progress = progress
         self.checkpoint_every_s = checkpoint_every_s
         self.dtype = choose_precision(config.precision, device)
+        self.track = track if world.first else ()
+        self.tracking = Tracking()
         self.totals = _Totals()
         self.eyes: VisionTower
 
@@ -210,22 +224,27 @@ class _Run:
         # What was computed for itself may differ in its last bits from process to process.
         self.world.share(list(learned.learned(dual).values()))
         setup_s = time.perf_counter() - started
-        self._train(dual, batcher, found, store, begun_with, state, memory)
-        return self.world.told(
-            lambda: self._finish(
-                dual,
-                found,
-                store,
-                base,
-                text_about,
-                vision_about,
-                text_account,
-                vision_account,
-                rows,
-                memory,
-                setup_s,
+        first = state["step"] if state else 0
+        shown = self.config.outcome()
+        with trackers.start(self.track, self.folder, self.folder.name, shown, first, self.offline) as self.tracking:
+            for note in self.tracking.notes if self.progress else ():
+                print(note, file=sys.stderr)
+            self._train(dual, batcher, found, store, begun_with, state, memory)
+            return self.world.told(
+                lambda: self._finish(
+                    dual,
+                    found,
+                    store,
+                    base,
+                    text_about,
+                    vision_about,
+                    text_account,
+                    vision_account,
+                    rows,
+                    memory,
+                    setup_s,
+                )
             )
-        )
 
     def _finish(
         self,
@@ -285,6 +304,8 @@ class _Run:
                 peak_cuda_bytes=max(memory.cuda() or 0, self.totals.peak_cuda) or None,
                 saved_bytes=saved,
                 flops_per_pair=self.totals.flops_per_pair,
+                energy_kwh=self.totals.energy_kwh,
+                energy_source=self.totals.energy_source,
             ),
             validation=self.totals.validation,
             results={code: evaluation.results for code, evaluation in evaluations.items()},
@@ -292,6 +313,9 @@ class _Run:
             confusions={code: evaluation.confusions for code, evaluation in evaluations.items()},
         )
         record.write(done, self.folder)
+        for code, evaluation in evaluations.items():
+            reached = evaluation.results["all"].text_to_image
+            self.tracking.summary[f"test/{code}/text_to_image_recall_at_10"] = reached.recall_at_10.value
         checkpoint.remove(self.folder)
         return done
 
@@ -415,6 +439,7 @@ class _Run:
         # Seldom enough to take little of the time of sets whose epochs are a step or two.
         validate_every = 1 if epochs is None else -(-epochs // MOST_VALIDATIONS)
         flops = Flops(on=state is None and not self.config.compile)
+        energy = self._energy(earlier=state is not None)
         saved_at = time.perf_counter()
         save_cost = 0.0
         step = first
@@ -422,6 +447,8 @@ class _Run:
         def keep() -> None:
             nonlocal saved_at, save_cost
             begun = time.perf_counter()
+            spent = energy.stop()
+            self.totals.energy_kwh, self.totals.energy_source = spent.kwh, spent.source
             self.totals.steps = step
             self.totals.flops_per_pair = flops.per_pair(self.world.size) or self.totals.flops_per_pair
             self.totals.peak_rss = max(self.totals.peak_rss, memory.rss())
@@ -442,7 +469,7 @@ class _Run:
 
         label = f"Training {self.config.lang} {self.config.method}"
         captions = None if epochs is None else batcher.captions * epochs
-        with bar(label, captions, unit="captions", show=self.progress) as running:
+        with bar(label, captions, unit="captions", show=self.progress) as running, energy:
             running.advance(self.totals.captions)
             epoch = first // batcher.steps
             while not self._over(step, total):
@@ -452,12 +479,14 @@ class _Run:
                         continue
                     last = place == len(batches) - 1
                     following = None if last else batches[place + 1]
+                    energy.start()
                     with flops.step(len(batch.owners)):
                         self._step(dual, descent, steps, batch, following, step, total, running)
                     step += 1
                     over = self._over(step, total)
                     if self.world.first:
                         if over or (last and (epoch + 1) % validate_every == 0):
+                            energy.stop()
                             self._validate(dual, found.validation, store, step / batcher.steps, step)
                         # A checkpoint may take a twentieth of the time at most.
                         pause = max(self.checkpoint_every_s, 20 * save_cost)
@@ -470,6 +499,11 @@ class _Run:
                 keep()
         if isinstance(shown, Pixels):
             shown.close()
+
+    def _energy(self, earlier: bool) -> EnergyMeter:
+        """What counts the energy of training steps, in the first process for all of its machine."""
+        before = Energy(self.totals.energy_kwh, self.totals.energy_source) if earlier else None
+        return EnergyMeter(self.device, gpus=int(os.environ.get("LOCAL_WORLD_SIZE", "1")), earlier=before)
 
     def _over(self, step: int, total: int | None) -> bool:
         """Whether all steps are done, or the time is up; the first process tells the others."""
@@ -503,17 +537,16 @@ class _Run:
         self.totals.cpu_s += time.process_time() - cpu
         self.totals.pairs += len(batch.owners)
         self.totals.captions += len(batch.tokens)
-        self._log(
-            {
-                "step": step,
-                "loss": round(value, 6),
-                "temperature": round(dual.temperature, 6),
-                "lr_factor": round(factor, 6),
-                "pairs": self.totals.pairs,
-                "captions": self.totals.captions,
-                "wall_s": round(self.totals.wall_s, 3),
-            }
-        )
+        figures = {
+            "loss": round(value, 6),
+            "temperature": round(dual.temperature, 6),
+            "lr_factor": round(factor, 6),
+            "pairs": self.totals.pairs,
+            "captions": self.totals.captions,
+            "wall_s": round(self.totals.wall_s, 3),
+        }
+        self._log({"step": step, **figures})
+        self.tracking.log(step, figures)
         running.advance(len(batch.tokens), note=f"loss {value:.3f}")
 
     def _rate(self, step: int, total: int | None) -> float:
@@ -540,6 +573,8 @@ class _Run:
         figures = {"epoch": epoch, "step": float(step)} | means
         self.totals.validation.append(figures)
         self._log({"validation": figures})
+        # At the step that was just done: what comes later is taken back when a run is resumed.
+        self.tracking.log(step - 1, {f"validation/{key}": value for key, value in means.items()})
 
     def _embed(
         self, dual: DualEncoder, split: Split, store: features.FeatureStore, asked: Queries

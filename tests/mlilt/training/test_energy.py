@@ -179,15 +179,15 @@ def test_without_counters_codecarbon_estimates_silently_and_leaves_pauses_out(
     assert isinstance(estimate, Estimate)
     assert taken.source is not None
     assert taken.source.startswith("estimate (codecarbon: CPU by ")
-    # codecarbon's own total has the start, in which it looks around.
+    # codecarbon's own total has the moment in which it looked for the hardware, too.
     total = estimate._tracker._total_energy.kWh
     assert taken.kwh is not None
     assert 0 < taken.kwh <= total
     if "load" in taken.source:
-        # All of one core is at most the whole processor at its rated power for as long.
-        (rated,) = {part._tdp for part in estimate._tracker._hardware if hasattr(part, "_tdp")}
-        processor = estimate._tracker._total_cpu_energy.kWh * 3.6e6
-        assert 0.6 * rated / (4 * torch.multiprocessing.cpu_count()) < processor < 1.2 * rated
+        # 0.6 seconds of one core at its share of the rated power: half of what was burnt.
+        (processor,) = (part for part in estimate._tracker._hardware if hasattr(part, "_tdp"))
+        joules = estimate._tracker._total_cpu_energy.kWh * 3.6e6
+        assert joules == pytest.approx(0.6 * processor._tdp / processor._cpu_count, rel=0.3)
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
 

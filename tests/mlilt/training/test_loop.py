@@ -613,3 +613,52 @@ def test_training_more_takes_more_operations(settings: Settings, tiny: dict[str,
         counted[strategy] = loop.train(config, out=tmp_path / strategy, progress=False).costs.flops_per_pair
     assert None not in counted.values()
     assert counted["frozen"] < counted["layernorm"] < counted["full"]  # type: ignore[operator]
+
+
+def test_a_run_can_be_watched_and_what_is_seen_is_what_was_measured(
+    settings: Settings, tiny: dict[str, str], tmp_path: Path
+) -> None:
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    done = loop.train(settings(text=tiny["mbert"]), out=tmp_path / "run", progress=False, track=["tensorboard"])
+    seen = event_accumulator.EventAccumulator(str(tmp_path / "run" / record.TRACKING / "tensorboard")).Reload()
+    losses = {line["step"]: line["loss"] for line in metrics(tmp_path / "run") if "loss" in line}
+    assert {event.step: pytest.approx(event.value) for event in seen.Scalars("loss")} == losses
+    shown = [event.value for event in seen.Scalars("validation/text_to_image_recall_at_10")]
+    assert shown == pytest.approx([figures["text_to_image_recall_at_10"] for figures in done.validation])
+    # A finished run is found as it is, and begun anew without its old logs.
+    assert loop.train(settings(text=tiny["mbert"]), out=tmp_path / "run", progress=False) == done
+    loop.train(settings(text=tiny["mbert"]), out=tmp_path / "run", progress=False, force=True)
+    assert not (tmp_path / "run" / record.TRACKING).exists()
+
+
+def test_a_tracker_that_is_not_there_is_told_before_any_work(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Did you mean tensorboard"):
+        loop.train(settings(), out=tmp_path / "run", progress=False, track=["tensorbord"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_energy_is_on_record_with_how_it_is_known(
+    settings: Settings, tiny: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counters laid out as Linux has RAPL's, that count a joule at each look."""
+    rapl = tmp_path / "powercap" / "intel-rapl:0"
+    rapl.mkdir(parents=True)
+    (rapl / "name").write_text("package-0\n")
+    (rapl / "max_energy_range_uj").write_text(f"{2**40}\n")
+    (rapl / "energy_uj").write_text("0\n")
+    steps = []
+
+    class Counting(loop.EnergyMeter):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs, powercap=tmp_path / "powercap")
+
+        def stop(self) -> Any:
+            if self._running:
+                (rapl / "energy_uj").write_text(f"{int((rapl / 'energy_uj').read_text()) + 3_600_000}\n")
+                steps.append(1)
+            return super().stop()
+
+    monkeypatch.setattr(loop, "EnergyMeter", Counting)
+    done = loop.train(settings(text=tiny["mbert"]), out=tmp_path / "run", progress=False)
+    assert done.costs.energy_source == "RAPL"
+    assert done.costs.energy_kwh == pytest.approx(1e-6 * len(steps))

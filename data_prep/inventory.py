@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from data_prep import contact_sheet, pipeline, registry, sources
+from data_prep import categories, contact_sheet, pipeline, registry, sources
 from data_prep.carriers import Resource
 from data_prep.errors import UserError
 from data_prep.languages import Language, load_language, load_languages
@@ -120,9 +120,9 @@ def cached_concepts(source: Source, locale: str) -> Iterator[tuple[str, bool]]:
 
 
 def resources() -> dict[str, list[Resource]]:
-    """What each source needs, by its name, and the fonts of the contact sheet."""
+    """What each source needs, by its name, the fonts of the contact sheet, and the names of categories."""
     found = {name: list(pipeline.load_source(name).about.resources) for name in fetched()}
-    return {**found, "contact sheet": [contact_sheet.FONTS]}
+    return {**found, "contact sheet": [contact_sheet.FONTS], "category names": [categories.LABELS]}
 
 
 def _is_cached(source: Source) -> bool:

@@ -17,6 +17,8 @@ from data_prep.errors import UserError
 NEEDED_BYTES = 2 * 1024**3
 NEEDED_MEMORY_BYTES = 4 * 1024**3
 HUB_MODEL = "FacebookAI/xlm-roberta-base"
+# Without the fonts a data set has no contact sheet, without the names a run is not asked for categories.
+_OPTIONAL = {"data: contact sheet", "data: category names"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,10 @@ def _disk() -> Iterator[Check]:
 
 
 def _carriers(offline: bool) -> Iterator[Check]:
-    """Each thing that data and default towers need: in the cache, or which of its carriers can bring it now."""
-    from mlilt.towers import carried, catalog
+    """Each thing that data and towers need: in the cache, or which of its carriers can bring it now."""
+    from mlilt.towers import carried, catalog, text, vision
 
+    defaults = {f"text tower: {text.DEFAULT}", f"vision tower: {vision.DEFAULT}"}
     needed: dict[str, list[Resource]] = {f"data: {name}": found for name, found in inventory.resources().items()}
     for kind in ("text", "vision"):
         for alias in catalog.names(kind):
@@ -125,7 +128,7 @@ def _carriers(offline: bool) -> Iterator[Check]:
             continue
         lacking = [r for r, carrier in zip(missing, reachable, strict=True) if not carrier]
         words = [f"{carrier.label}: {said[carrier.label]}" for r in lacking for carrier in r.carriers]
-        optional = what == "data: contact sheet"
+        optional = what in _OPTIONAL or (" tower: " in what and what not in defaults)
         yield Check(
             what,
             "note" if optional else "missing",

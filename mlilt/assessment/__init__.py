@@ -7,5 +7,6 @@ too: that is "before".
 
 from mlilt.assessment._assess import assess, before, names
 from mlilt.assessment._base import Measured
+from mlilt.assessment._table import HEADER, Figure, figures, lines, report, unasked
 
-__all__ = ["Measured", "assess", "before", "names"]
+__all__ = ["HEADER", "Figure", "Measured", "assess", "before", "figures", "lines", "names", "report", "unasked"]

@@ -17,21 +17,21 @@ from data_prep.errors import UserError
 from data_prep.progress import bar
 from mlilt import assessment as _package
 from mlilt import record
-from mlilt.assessment._base import FORMAT, Asked, Measured, Subject, Test
-from mlilt.config import FROZEN
+from mlilt.assessment._base import FORMAT, Asked, Measured, Subject, Test, Thing
+from mlilt.config import FROZEN, RunConfig
 from mlilt.model import assemble, base_towers, restore
 from mlilt.record import RunRecord
 from mlilt.training.device import choose_device, store_frozen
 
 
 class _Kept(BaseModel):
-    """A file of measured values: of what, and on which data."""
+    """A file of measured values: of which weights, and on what."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: Literal[1] = FORMAT
     weights_sha256: str
-    data_sha256: list[str]
+    thing_sha256: str
     measured: list[Measured]
 
 
@@ -56,8 +56,9 @@ def assess(
     tests: Sequence[str] = (),
     offline: bool = False,
     progress: bool = True,
+    imagenet: Path | None = None,
 ) -> list[Measured]:
-    """Puts a finished run to tests; what was measured before, on the same data, is read.
+    """Puts a finished run to tests; what was measured before, of the same weights on the same data, is read.
 
     Args:
         folder: the run's.
@@ -65,18 +66,27 @@ def assess(
         data: what holds the prepared data sets of other languages; "data" by default.
         tests: which; all by default.
         offline: use only what is on this machine.
-        progress: show a progress bar.
+        progress: show progress bars.
+        imagenet: the folder with Babel-ImageNet's names and templates, for the test of that name.
 
     Raises:
-        UserError: no finished run there, a language that is not prepared, or an unknown test.
+        UserError: no finished run there, a language that is not prepared, a language that the run's trimmed vocabulary
+            has lost, or an unknown test.
     """
     about = record.read(folder)
+    config = about.config
+    if config.trim_vocab and (lost := [code for code in languages if code not in config.languages]):
+        raise UserError(
+            f"{about.name} was trained with --trim-vocab and knows the words of {', '.join(config.languages)} alone: "
+            f"it cannot be asked in {', '.join(lost)}. Train it without, or leave these languages out."
+        )
+    asked = _asked(config, languages, data, imagenet)
 
     def make(dtype: torch.dtype) -> Subject:
-        _, dual, eyes = restore(folder, choose_device(about.config.device), dtype, offline)
-        return Subject(about, dual, eyes, dtype, True, progress)
+        _, dual, eyes = restore(folder, _device(config), dtype, offline)
+        return Subject(about, dual, eyes, dtype, offline, progress)
 
-    return _measure(about, folder / record.ASSESSED, about.weights_sha256, make, languages, data, tests, progress)
+    return _measure(about, folder / record.ASSESSED, about.weights_sha256, make, asked, tests or names(), progress)
 
 
 def before(
@@ -89,21 +99,36 @@ def before(
 ) -> list[Measured]:
     """The same of the towers that a run started from, as far as tests need no training; kept in the cache.
 
-    Arguments and errors as for `assess`.
+    A vocabulary trimmed in training is whole here. Arguments and errors as for `assess`.
     """
     key = "-".join((about.text.sha256[:16], about.vision.sha256[:16], about.precision))
 
     def make(dtype: torch.dtype) -> Subject:
         tower, eyes = base_towers(about, offline)
-        where = choose_device(about.config.device)
+        where = _device(about.config)
         tower.settle(where)
         frozen = about.config.model_copy(update={"strategy": FROZEN, "vision_strategy": FROZEN})
         dual, _, _ = assemble(frozen, tower, eyes)
         store_frozen(dual.text, dtype)
-        return Subject(about, dual.to(where), eyes, dtype, False, progress)
+        return Subject(about, dual.to(where), eyes, dtype, offline, progress)
 
     tests = [name for name in (tests or names()) if load(name).before]
-    return _measure(about, cache_folder() / "assessed" / key, key, make, languages, data, tests, progress)
+    asked = _asked(about.config, languages, data)
+    return _measure(about, cache_folder() / "assessed" / key, key, make, asked, tests, progress)
+
+
+def _device(config: RunConfig) -> torch.device:
+    """Where a run was trained, if that is here: values by item need not come from the same machine."""
+    return choose_device("cpu" if config.device == "cpu" else "auto")
+
+
+def _asked(
+    config: RunConfig, languages: Sequence[str], data: Path | str | None, imagenet: Path | None = None
+) -> list[Asked]:
+    """The data sets at hand, the run's own first."""
+    folders = {code: config.data_folder(code) for code in config.languages}
+    folders |= {code: Path(data or "data") / code for code in languages if code not in folders}
+    return [Asked.of(code, folder, imagenet) for code, folder in folders.items()]
 
 
 def _measure(
@@ -111,59 +136,56 @@ def _measure(
     kept: Path,
     weights: str,
     make: Callable[[torch.dtype], Subject],
-    languages: Sequence[str],
-    data: Path | str | None,
+    asked: Sequence[Asked],
     tests: Sequence[str],
     progress: bool,
 ) -> list[Measured]:
-    own = about.config.languages
-    folders = {code: Path(data or "data") / code for code in languages} | {c: about.config.data_folder(c) for c in own}
-    asked = {code: Asked.of(code, folder) for code, folder in folders.items()}
-    wanted = [
-        (name, load(name), tuple(asked[code] for code in thing))
-        for name in tests or names()
-        for thing in load(name).things(about, list(asked))
-    ]
+    wanted = [(name, thing) for name in tests for thing in load(name).things(about, asked)]
     try:
         kept.mkdir(parents=True, exist_ok=True)
-        with FileLock(kept / ".lock"):
-            found: dict[int, list[Measured]] = {}
-            for place, (name, _, thing) in enumerate(wanted):
-                there = _read(_path(kept, name, thing, about), weights, thing)
-                if there is not None:
-                    found[place] = there
-            missing = [place for place in range(len(wanted)) if place not in found]
-            if missing:
-                subject = make(getattr(torch, about.precision))
-                with bar(f"Assessing {about.name}", len(missing), unit="tests", show=progress) as running:
-                    for place in missing:
-                        name, test, thing = wanted[place]
-                        found[place] = test.measure(subject, thing)
-                        _write(_path(kept, name, thing, about), weights, thing, found[place])
-                        running.advance(1)
+        lock = FileLock(kept / ".lock")
+        lock.acquire()
     except OSError as error:
-        raise UserError(f"{kept} could not be written: {error}. Free some space, or choose another folder.") from error
-    return [measured for place in range(len(wanted)) for measured in found[place]]
+        raise _unwritable(kept, error) from error
+    try:
+        paths = [_path(kept, name, thing) for name, thing in wanted]
+        found = [_read(path, weights, thing) for path, (_, thing) in zip(paths, wanted, strict=True)]
+        missing = [place for place, there in enumerate(found) if there is None]
+        if missing:
+            subject = make(getattr(torch, about.precision))
+            with bar(f"Assessing {about.name}", len(missing), unit="tests", show=progress) as running:
+                for place in missing:
+                    name, thing = wanted[place]
+                    found[place] = load(name).measure(subject, thing.asked)
+                    _write(paths[place], weights, thing, found[place] or [])
+                    running.advance(1)
+    finally:
+        lock.release()
+    return [measured for there in found for measured in there or []]
 
 
-def _path(kept: Path, name: str, thing: Sequence[Asked], about: RunRecord) -> Path:
-    parts = [name, *(asked.language for asked in thing)]
-    if name == "neighbours" and about.config.held_out:
-        parts += ["without", *about.config.held_out]
-    safe = "-".join("".join(c if c.isalnum() else "_" for c in part) for part in parts)
-    return kept / f"{safe}.json"
+def _path(kept: Path, name: str, thing: Thing) -> Path:
+    # With the digest: the same towers may be asked on several data sets of a language in turn.
+    return kept / f"{'-'.join((name, *(one.language for one in thing.asked), thing.sha256[:12]))}.json"
 
 
-def _read(path: Path, weights: str, thing: Sequence[Asked]) -> list[Measured] | None:
+def _read(path: Path, weights: str, thing: Thing) -> list[Measured] | None:
     with contextlib.suppress(OSError, ValidationError):
         there = _Kept.model_validate_json(path.read_bytes())
-        if (there.weights_sha256, there.data_sha256) == (weights, [asked.sha256 for asked in thing]):
+        if (there.weights_sha256, there.thing_sha256) == (weights, thing.sha256):
             return there.measured
     return None
 
 
-def _write(path: Path, weights: str, thing: Sequence[Asked], measured: list[Measured]) -> None:
-    kept = _Kept(weights_sha256=weights, data_sha256=[asked.sha256 for asked in thing], measured=measured)
+def _write(path: Path, weights: str, thing: Thing, measured: list[Measured]) -> None:
+    kept = _Kept(weights_sha256=weights, thing_sha256=thing.sha256, measured=measured)
     partial = path.with_suffix(".part")
-    partial.write_text(kept.model_dump_json() + "\n", encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(kept.model_dump_json() + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(f"{folder} could not be written: {error}. Free some space there, or make it writable.")

@@ -6,22 +6,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlilt.assessment._base import Asked, Measured, Subject, refuse_trimmed
+from mlilt.alignment import objectives
+from mlilt.assessment._base import Asked, Measured, Subject, Thing, each_language
 from mlilt.evaluation.calibration import calibration
 from mlilt.record import RunRecord
 
 
 class _Calibration:
     before = False
+    figures = ("confidence", "correct")
+    needs = "an objective of softmax over a batch, such as info-nce"
 
-    def things(self, subject: RunRecord, languages: Sequence[str]) -> list[tuple[str, ...]]:
-        """Each language that was trained on."""
-        return [(language,) for language in subject.config.languages]
+    def things(self, about: RunRecord, asked: Sequence[Asked]) -> list[Thing]:
+        """Each language that was trained on. A sigmoid of each pair, which has a bias, is no softmax over a pool."""
+        if objectives.load(about.config.objective).bias is not None:
+            return []
+        return each_language([one for one in asked if one.language in about.config.languages])
 
     def measure(self, subject: Subject, asked: Sequence[Asked]) -> list[Measured]:
         """Text -> image: each query's loss, confidence and whether it is right; a concept's pictures are one answer."""
         [one] = asked
-        refuse_trimmed(subject.about, one.language)
         queries = one.queries
         concepts = np.array([row.concept for row in one.split.rows])
         right = np.array(queries.concepts)[:, None] == concepts[None, :]
@@ -52,6 +56,14 @@ class _Calibration:
                 },
             )
         ]
+
+    def note(self, measured: Measured) -> str:
+        """The expected calibration error, and what another temperature would make of it."""
+        about = measured.about
+        return (
+            f"calibration error {100 * about['error']:.1f} % at temperature {about['temperature']:.3f}, "
+            f"{100 * about['best_error']:.1f} % at {about['best_temperature']:.3f}"
+        )
 
 
 TEST = _Calibration()

@@ -7,41 +7,46 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mlilt.assessment._base import Asked, Measured, Subject, refuse_trimmed
+from mlilt.assessment._base import Asked, Measured, Subject, Thing, each_language, first_rows
 from mlilt.evaluation.retrieval import chance_recall, ndcg, ranks
 from mlilt.record import RunRecord
 
 
 class _Retrieval:
     before = False
+    figures = ("recall_at_1", "recall_at_10")
+    needs = "two concepts with captions"
 
-    def things(self, subject: RunRecord, languages: Sequence[str]) -> list[tuple[str, ...]]:
+    def things(self, about: RunRecord, asked: Sequence[Asked]) -> list[Thing]:
         """Each language."""
-        return [(language,) for language in languages]
+        return each_language(asked)
 
     def measure(self, subject: Subject, asked: Sequence[Asked]) -> list[Measured]:
         """Both directions; a picture is right for a caption if both are of one concept."""
         [one] = asked
-        refuse_trimmed(subject.about, one.language)
         queries, rows = one.queries, one.split.rows
+        if len(one.names) < 2:
+            return []
         similarity = subject.text(queries.captions) @ subject.image(one.split).T
         concepts = [row.concept for row in rows]
         right = np.array(queries.concepts)[:, None] == np.array(concepts)[None, :]
         captions = [f"{concept}: {text}" for concept, text in zip(queries.concepts, queries.captions, strict=True)]
-        pictures = [row.image_id for row in rows]
-        # A picture may be in a data set by several sources.
-        first = [place for place, image_id in enumerate(pictures) if pictures.index(image_id) == place]
+        first = first_rows(rows)
         return [
             _measured(one.language, "text_to_image", captions, queries.concepts, similarity, right),
             _measured(
                 one.language,
                 "image_to_text",
-                [pictures[place] for place in first],
+                [rows[place].image_id for place in first],
                 [concepts[place] for place in first],
                 similarity.T[first],
                 right.T[first],
             ),
         ]
+
+    def note(self, measured: Measured) -> str:
+        """A recall means little without it."""
+        return f"among {measured.about['pool']}"
 
 
 def _measured(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from data_prep import categories
-from mlilt.assessment._base import Asked, Measured, Subject, refuse_trimmed
-from mlilt.evaluation import zero_shot
+from mlilt.assessment._base import Asked, Measured, Subject, Thing, each_language, first_rows
+from mlilt.assessment._classes import classified
 from mlilt.record import RunRecord
 
 # With fewer names there is little to tell apart.
@@ -17,38 +15,29 @@ FEWEST = 4
 
 class _ZeroShot:
     before = False
+    figures = ("accuracy", "balanced")
+    needs = f"pictures of {FEWEST} categories that Unicode CLDR names in the language"
 
-    def things(self, subject: RunRecord, languages: Sequence[str]) -> list[tuple[str, ...]]:
+    def things(self, about: RunRecord, asked: Sequence[Asked]) -> list[Thing]:
         """Each language."""
-        return [(language,) for language in languages]
+        return each_language(asked)
 
     def measure(self, subject: Subject, asked: Sequence[Asked]) -> list[Measured]:
-        """Accuracy over the pictures whose category has a name in the language; classes count by their pictures."""
+        """Of the pictures whose category has a name in the language, among the categories that are there."""
         [one] = asked
-        refuse_trimmed(subject.about, one.language)
-        names = categories.names(one.language)
-        shown = [categories.canonical(row.source, row.category) for row in one.split.rows]
-        classes = sorted({name for name in shown if name in names})
-        if len(classes) < FEWEST:
+        names = categories.names(one.language, subject.offline, subject.progress)
+        rows = one.split.rows
+        classes = {place: categories.canonical(rows[place].source, rows[place].category) for place in first_rows(rows)}
+        shown = {place: name for place, name in classes.items() if name in names}
+        if len(set(shown.values())) < FEWEST:
             return []
-        places = [place for place, name in enumerate(shown) if name in names]
-        labels = np.array([classes.index(str(shown[place])) for place in places])
-        prompts = [categories.prompts(names[name], categories.templates(one.language)) for name in classes]
-        encoded = np.stack([subject.text(texts) for texts in prompts])
-        image = subject.image(one.split)[places]
-        found = zero_shot.accuracy(image, zero_shot.ensemble(encoded), labels)
-        rows = [one.split.rows[place] for place in places]
-        return [
-            Measured(
-                test="zero-shot",
-                on=one.language,
-                items=[f"{row.source} {row.image_id}" for row in rows],
-                clusters=[row.concept for row in rows],
-                values={"accuracy": found.tolist()},
-                chance={"accuracy": 1 / len(classes)},
-                about={"classes": {name: names[name] for name in classes}},
-            )
-        ]
+        there = {name: label for name, label in names.items() if name in shown.values()}
+        prompts = {name: categories.prompts(label, categories.templates(one.language)) for name, label in there.items()}
+        return [classified("zero-shot", subject, one, shown, prompts, {"classes": there})]
+
+    def note(self, measured: Measured) -> str:
+        """How many there are to tell apart."""
+        return f"{measured.about['among']} classes"
 
 
 TEST = _ZeroShot()

@@ -6,11 +6,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mlilt.comparison import Comparison, words
+from mlilt.comparison import Comparison, tables, words
+from mlilt.comparison.results import Group
 from mlilt.record import RunRecord
 
 # Columns that a table with all figures takes beside the names of its rows.
-WIDE = 130
+WIDE = 190
 
 
 def out() -> Console:
@@ -68,20 +69,45 @@ def show_run(console: Console, record: RunRecord, folder: str) -> None:
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
-    """Each group's table and findings, what failed, and where the page is."""
-    for group, title in zip(comparison.groups, words.titles(comparison.groups), strict=True):
-        table = Table(title=escape(title), title_justify="left")
-        longest = max(len(words.label(group, row)) for row in group.rows)
-        shown = range(len(words.HEADER)) if console.width >= WIDE + longest else words.ESSENTIAL
-        for place in shown:
-            # A name that is cut off could be another's.
-            table.add_column(words.HEADER[place], justify="left" if place == 0 else "right", overflow="fold")
-        for row in group.rows:
-            cells = words.cells(group, row)
-            table.add_row(*(cells[place] for place in shown))
-        console.print(table)
-        for finding in words.findings(group):
-            console.print(f"- {finding}", markup=False)
-    for failure in comparison.failures:
+    """Claims with their verdicts, each group's table and findings, what failed, and where the page is.
+
+    Of many groups the tables over all of them are shown instead.
+    """
+    study = comparison.study
+    for result in study.claims:
+        pooled, single = tables.claims(result)
+        console.print(result.says, style="bold", markup=False)
+        if found := pooled or single:
+            _show(console, found)
+        console.print(f"{result.summary}\n", markup=False)
+    if len(study.groups) > tables.FEW:
+        for overview in tables.overviews(study):
+            _show(console, overview)
+    else:
+        for group, title in zip(study.groups, words.titles(study.groups), strict=True):
+            _show_group(console, group, title)
+    for failure in study.failures:
         console.print(f"Failed: {failure.run}: {failure.reason}", style="red", markup=False)
     console.print(f"Report: {comparison.page}", soft_wrap=True, markup=False)
+
+
+def _show_group(console: Console, group: Group, title: str) -> None:
+    columns = words.columns(group)
+    longest = max(len(words.label(group, row)) for row in group.rows)
+    if console.width < WIDE + longest:
+        columns = [column for column in columns if column.essential]
+    rows = [tuple(column.cell(group, row) for column in columns) for row in group.rows]
+    _show(console, tables.Table(title, tuple(column.name for column in columns), rows))
+    for finding in words.findings(group):
+        console.print(f"- {finding}", markup=False)
+
+
+def _show(console: Console, found: tables.Table) -> None:
+    table = Table(title=escape(found.caption), title_justify="left")
+    for place, heading in enumerate(found.header):
+        # A name that is cut off could be another's.
+        table.add_column(escape(heading), justify="left" if place == 0 else "right", overflow="fold")
+    for row in found.rows:
+        # Intervals are in brackets, as rich's own markup is.
+        table.add_row(*map(escape, row))
+    console.print(table)

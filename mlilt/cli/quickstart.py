@@ -35,12 +35,12 @@ def command(
 ) -> None:
     import mlilt
     from mlilt.cli import _tables
-    from mlilt.comparison import grid
+    from mlilt.comparison.experiment import strategies_of
     from mlilt.config import make
     from mlilt.training.resolve import resolve
 
     # A name that is not there should be told before minutes of preparing.
-    resolve(make({"lang": lang, **grid.strategies_of(strategy)}))
+    resolve(make({"lang": lang, **strategies_of(strategy)}))
     console = _tables.out()
     prepared = mlilt.prepare(lang, offline=offline)
     console.print(
@@ -48,7 +48,8 @@ def command(
     )
     given = {"epochs": epochs, "batch_size": batch_size}
     settings = {key: value for key, value in given.items() if value is not None}
-    comparison = mlilt.compare(lang, (strategy, "lit"), None, runs, out, offline=offline, **settings)
+    # One seed, for a first answer in minutes.
+    comparison = mlilt.compare(lang, (strategy, "lit"), 1, runs, out, offline=offline, **settings)
     _tables.show_comparison(console, comparison)
     if comparison.failures:
         raise typer.Exit(1)

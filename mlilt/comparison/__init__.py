@@ -1,5 +1,5 @@
-"""Compares finished runs with full-model training: a grid of runs -> a table -> a report."""
+"""Compares runs with full-model training: an experiment -> a grid of runs -> claims and a report."""
 
-from mlilt.comparison.compare import Comparison, compare
+from mlilt.comparison.compare import Comparison, compare, plan
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "compare", "plan"]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.errors import UserError
+from data_prep.errors import UnknownNameError, UserError
 from data_prep.languages import load_language
-from mlilt.comparison import grid, report, results
-from mlilt.comparison.grid import Failure
-from mlilt.comparison.results import Group
+from mlilt import record
+from mlilt.comparison import claims, grid, report, results
+from mlilt.comparison import experiment as experiments
+from mlilt.comparison.experiment import Experiment, Planned
+from mlilt.comparison.grid import Failure, Placed
+from mlilt.comparison.results import Group, Run
+from mlilt.comparison.study import Study
+
+OUT = Path("reports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +26,22 @@ class Comparison:
     """What was compared, and where the report is.
 
     Attributes:
-        groups: comparable runs as evaluated on one language, with one row a method.
-        failures: runs that could not be trained or read.
-        page: the report's HTML page; results.json, results.csv and report.md lie beside it.
+        study: groups of comparable runs, what they are worth beyond their own test split, claims, failures.
+        page: the report's HTML page; results.json, results.csv, report.md and the figures lie beside it.
     """
 
-    groups: list[Group]
-    failures: list[Failure]
+    study: Study
     page: Path
+
+    @property
+    def groups(self) -> list[Group]:
+        """Comparable runs as evaluated on one language, with one row a method."""
+        return self.study.groups
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Runs that could not be trained, assessed or read."""
+        return self.study.failures
 
 
 def compare(
@@ -34,9 +49,14 @@ def compare(
     strategy: str | Sequence[str] = (),
     seeds: int | None = None,
     runs: Path | str = "runs",
-    out: Path | str = "reports",
+    out: Path | str | None = None,
     offline: bool = False,
     progress: bool = True,
+    *,
+    experiment: str | None = None,
+    ask: str | Sequence[str] = (),
+    against: Path | str | None = None,
+    formats: Sequence[str] | None = None,
     **settings: Any,
 ) -> Comparison:
     """Compares strategies with full-model training, and writes a report.
@@ -46,51 +66,110 @@ def compare(
             all runs there are.
         strategy: strategies of the text tower, presets, or TEXT/VISION for a strategy of each tower; among them "lit"
             or "clip" if they are to be held against full-model training. What is missing is trained first; with none,
-            the runs that there are get compared.
-        seeds: how many runs of each, with seeds 0, 1, ...; one by default.
+            and no experiment, the runs that there are get compared.
+        seeds: how many runs of each, with seeds 0, 1, ...; three by default.
         runs: folder with the runs.
-        out: the report's folder.
+        out: the report's folder; `reports`, or of an experiment the folder of its name therein, by default.
         offline: use only what is on this machine.
         progress: show progress bars.
-        settings: any other of `mlilt.config.RunConfig`, such as epochs=20, for what is trained.
+        experiment: name of an experiment, or path of its file; the other arguments overrule it.
+        ask: languages that each run is asked in, too.
+        against: a finished run's folder, or its name in `runs`, whose method others are held against, instead of
+            full-model training.
+        formats: of the report, as in `mlilt.comparison.report.FORMATS`; all by default.
+        settings: any other of `mlilt.config.RunConfig`, such as epochs=20, for what is trained; with a list of
+            values, such as concepts=[50, 100], each in turn. `data` is the language's data set, or, if other
+            languages are concerned, what holds those of all.
 
     Raises:
         UserError: unknown names, nothing to compare, or not a single run could be trained.
     """
-    runs = Path(runs)
-    languages, strategies = _listed(lang), _listed(strategy)
+    runs, languages = Path(runs), set(_listed(lang))
+    formats = tuple(report.FORMATS) if formats is None else formats
+    # What is wrong should be told before hours of training.
+    for name in formats:
+        if name not in report.FORMATS:
+            raise UnknownNameError("format", name, report.FORMATS)
+    wanted = request(lang, strategy, seeds, experiment, ask, settings)
+    reference = _reference(against, runs)
     failures: list[Failure] = []
-    if strategies:
-        if not languages:
-            raise UserError("To train what is missing, name a language: --lang sw.")
-        if seeds is not None and seeds < 1:
-            raise UserError(f"--seeds must be 1 or more, not {seeds}.")
-        wanted = grid.expand(languages, strategies, seeds or 1, settings)
-        folders, failures = grid.train_missing(wanted, runs, offline, progress)
+    done: list[tuple[Planned, Path]] = []
+    if wanted is None:
+        found = _read(grid.finished(runs), failures)
+        read = [run for run in found if not languages or {run.language, run.record.config.lang} & languages]
     else:
+        done, failures = grid.train_missing(experiments.plan(wanted), runs, offline, progress)
+        read = _read([folder for _, folder in done], failures)
+    read += _beside(read, runs, reference, baselines=wanted is not None)
+    if not read:
+        raise _nothing(_listed(lang), runs, failures)
+    if reference and not any(_comparable(reference, run) for run in read):
+        raise UserError(f"{against} differs from all that is compared in more than what trains. Name another run.")
+    groups = results.group(read, reference[0] if reference else None)
+    root = wanted.root if wanted else Path(settings.get("data", "data"))
+    measured, before, failed = grid.assess(_to_assess(read, done, _listed(ask)), root, offline, progress)
+    study = Study(groups, measured, before, wanted, failures=[*failures, *failed])
+    if wanted is not None:
+        study = dataclasses.replace(study, claims=claims.judge_all(wanted.kinds(), study))
+    folder = Path(out) if out is not None else OUT / (wanted.name if wanted else "")
+    return Comparison(study, report.write(study, folder, formats))
+
+
+def plan(
+    lang: str | Sequence[str] = (),
+    strategy: str | Sequence[str] = (),
+    seeds: int | None = None,
+    runs: Path | str = "runs",
+    *,
+    experiment: str | None = None,
+    ask: str | Sequence[str] = (),
+    **settings: Any,
+) -> tuple[list[Placed], list[Failure]]:
+    """What `compare` would train: all runs that are asked for with what is there of each, and what cannot be read.
+
+    Arguments and errors as for `compare`.
+    """
+    wanted = request(lang, strategy, seeds, experiment, ask, settings)
+    if wanted is None:
+        raise UserError("Nothing is to be trained: name an experiment, or strategies with --strategy.")
+    return grid.survey(experiments.plan(wanted), Path(runs))
+
+
+def request(
+    lang: str | Sequence[str],
+    strategy: str | Sequence[str],
+    seeds: int | None,
+    experiment: str | None,
+    ask: str | Sequence[str],
+    settings: dict[str, Any],
+) -> Experiment | None:
+    """The experiment that arguments of `compare` ask for; None if nothing is to be trained.
+
+    Raises:
+        UserError: as `compare` does.
+    """
+    if seeds is not None and seeds < 1:
+        raise UserError(f"--seeds must be 1 or more, not {seeds}.")
+    base = experiments.find(experiment) if experiment is not None else None
+    languages, strategies = _listed(lang), _listed(strategy)
+    if base is None and not strategies:
         given = [*settings, *(["seeds"] if seeds is not None else [])]
-        if given:
-            raise UserError(f"{', '.join(given)}: only for runs to be trained; name them with --strategy.")
-        folders = grid.finished(runs)
-    read = _read(folders, failures)
-    if read and strategies and not any(run.method.towers in (results.LIT, results.CLIP) for run in read):
-        read += _baselines(read, runs, folders)
-    chosen = [run for run in read if not languages or {run.language, run.record.config.lang} & set(languages)]
-    if not chosen:
-        for lang_name in languages:
-            for code in lang_name.split("+"):
-                load_language(code)
-        said = "".join(f"\n  {failure.run}: {failure.reason}" for failure in failures)
-        raise UserError(f"There is no finished run of {', '.join(languages) or 'any language'} in {runs}.{said}")
-    groups = results.group(chosen)
-    return Comparison(groups, failures, report.write(groups, failures, Path(out)))
+        # Where other languages' data is matters to runs that are there, too.
+        if given := [key for key in given if key != "data" or not ask]:
+            raise UserError(
+                f"{', '.join(given)}: only for runs to be trained; name them with --strategy, or name an experiment."
+            )
+        return None
+    if base is None and not languages:
+        raise UserError("To train what is missing, name a language: --lang sw.")
+    return experiments.asked(base, languages, strategies, seeds, _listed(ask), settings)
 
 
 def _listed(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(dict.fromkeys(names))
 
 
-def _read(folders: Sequence[Path], failures: list[Failure]) -> list[results.Run]:
+def _read(folders: Sequence[Path], failures: list[Failure]) -> list[Run]:
     """Reads what can be read; the rest is added to the failures."""
     read = []
     for folder in folders:
@@ -101,12 +180,61 @@ def _read(folders: Sequence[Path], failures: list[Failure]) -> list[results.Run]
     return read
 
 
-def _baselines(read: Sequence[results.Run], runs: Path, known: Sequence[Path]) -> list[results.Run]:
-    """Full-model runs that are there already, of the same settings as those that were read and of the fitting kind."""
-    there: dict[str, dict[results.Towers, list[results.Run]]] = {}
-    for run in _read([folder for folder in grid.finished(runs) if folder not in known], []):
+def _reference(against: Path | str | None, runs: Path) -> list[Run]:
+    """The run to hold others against, in each language that it was evaluated on."""
+    if against is None:
+        return []
+    return results.read_run(runs / against if (runs / against / record.RECORD).is_file() else Path(against))
+
+
+def _comparable(reference: Sequence[Run], run: Run) -> bool:
+    return results.setting_key(run) in {results.setting_key(each) for each in reference}
+
+
+def _beside(read: Sequence[Run], runs: Path, reference: Sequence[Run], baselines: bool) -> list[Run]:
+    """Runs that are there already to hold those against that were read: of the reference's method, and full-model ones.
+
+    All are of the same settings as those that were read; full-model ones, of the fitting kind, are looked for where
+    none was asked for.
+    """
+    there = {run.folder.resolve() for run in read}
+    found: list[Run] = []
+    if reference:
+        others = _read(grid.finished(reference[0].folder.parent), [])
+        keys = {results.setting_key(run) for run in read}
+        like = [run for run in others if run.method == reference[0].method and results.setting_key(run) in keys]
+        found += [run for run in like if run.folder.resolve() not in there]
+    if baselines and read and not any(run.method.towers in (results.LIT, results.CLIP) for run in read):
+        there |= {run.folder.resolve() for run in found}
+        found += _baselines(read, [folder for folder in grid.finished(runs) if folder.resolve() not in there])
+    return found
+
+
+def _baselines(read: Sequence[Run], folders: Sequence[Path]) -> list[Run]:
+    there: dict[str, dict[results.Towers, list[Run]]] = {}
+    for run in _read(folders, []):
         if run.method.towers in (results.LIT, results.CLIP):
             there.setdefault(results.setting_key(run), {}).setdefault(run.method.towers, []).append(run)
     asked = ((results.setting_key(run), run.method.towers) for run in read)
     fitting = dict.fromkeys((key, results.baseline(towers, there.get(key, {}))) for key, towers in asked)
     return [run for key, kind in fitting if kind for run in there[key][kind]]
+
+
+def _to_assess(
+    read: Sequence[Run], done: Sequence[tuple[Planned, Path]], ask: Sequence[str]
+) -> list[tuple[Planned, Path]]:
+    """All runs that were read, each with what it is put to: what was planned, or what any run was."""
+    planned = {folder: each for each, folder in done}
+    asks = dict.fromkeys(code for each, _ in done for code in each.ask)
+    tests = dict.fromkeys(name for each, _ in done for name in each.tests)
+    others = (tuple(asks), tuple(tests)) if done else (tuple(ask), experiments.ASKED_BY_DEFAULT if ask else ())
+    configs = {run.folder: run.record.config for run in read}
+    return [(planned.get(folder, Planned(config, *others)), folder) for folder, config in configs.items()]
+
+
+def _nothing(languages: Sequence[str], runs: Path, failures: Sequence[Failure]) -> UserError:
+    for name in languages:
+        for code in name.split("+"):
+            load_language(code)
+    said = "".join(f"\n  {failure.run}: {failure.reason}" for failure in failures)
+    return UserError(f"There is no finished run of {', '.join(languages) or 'any language'} in {runs}.{said}")

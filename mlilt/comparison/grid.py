@@ -1,66 +1,55 @@
-"""The runs a comparison asks for, and training those that are missing."""
+"""The runs of a comparison on disk: where each goes, which are there, and training and assessing those that are not."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from data_prep.errors import UserError
+from mlilt import assessment, record
 from mlilt import config as configs
-from mlilt import data, record
-from mlilt.comparison import worker
+from mlilt.assessment import Measured
+from mlilt.comparison.worker import Worker
 from mlilt.config import RunConfig
 from mlilt.training import corpus, folders
-from mlilt.training.resolve import resolve
+
+if TYPE_CHECKING:
+    from mlilt.comparison.experiment import Planned
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run that could not be trained or read, and why."""
+    """A run that could not be trained, assessed or read, and why."""
 
     run: str
     reason: str
 
 
-def strategies_of(name: str) -> dict[str, str]:
-    """The settings that the name of a method stands for: a preset's, a strategy's, or TEXT/VISION, one a tower."""
-    text, slash, vision = name.partition("/")
-    return {"strategy": text, **({"vision_strategy": vision} if slash else {})}
+class Placed(NamedTuple):
+    """A planned run, its folder, and what is there."""
+
+    planned: Planned
+    folder: Path
+    state: Literal["finished", "begun", "missing"]
 
 
-def expand(languages: Sequence[str], names: Sequence[str], seeds: int, settings: Mapping[str, Any]) -> list[RunConfig]:
-    """Settings of all runs of a grid: languages x strategies x seeds, all else equal; each once, however named.
+def place(config: RunConfig, data_sha256: str, runs: Path, others: Sequence[Path] = ()) -> Path:
+    """The folder of a run: its name, with a digest of settings and data where that name is taken by others.
 
     Args:
-        languages: codes; several of one run are joined by "+".
-        names: strategies, presets, or TEXT/VISION.
-        seeds: how many of each.
-        settings: any others.
-
-    Raises:
-        UserError: an unknown strategy, a language that is not prepared, or mistakes in the settings.
+        config: its settings, which leave nothing open.
+        data_sha256: of its data.
+        runs: the folder with all runs.
+        others: folders that are taken, whether they are there yet or not.
     """
-    grid: list[RunConfig] = []
-    for lang in languages:
-        for seed in range(seeds):
-            for name in names:
-                asked = {**settings, "lang": lang, **strategies_of(name), "seed": seed}
-                config = resolve(configs.make(asked, "the comparison"))
-                if config not in grid:
-                    grid.append(config)
-    for folder, code in dict.fromkeys((c.data_folder(code), code) for c in grid for code in c.languages):
-        data.manifest(folder, code)
-    return grid
-
-
-def place(config: RunConfig, data_sha256: str, runs: Path) -> Path:
-    """The folder of a run: its name, with a digest of settings and data where that name is taken by others."""
     folder = runs / config.name
-    taken = (folder / record.CONFIG).is_file() and configs.read(folder / record.CONFIG) != config
+    taken = folder in others
+    if not taken and (folder / record.CONFIG).is_file():
+        taken = configs.read(folder / record.CONFIG) != config
     if not taken and (folder / record.RECORD).is_file():
         taken = record.read(folder).data_sha256 != data_sha256
     if not taken:
@@ -69,29 +58,94 @@ def place(config: RunConfig, data_sha256: str, runs: Path) -> Path:
     return runs / f"{config.name}-{hashlib.sha256(about.encode()).hexdigest()[:6]}"
 
 
+def survey(wanted: Sequence[Planned], runs: Path) -> tuple[list[Placed], list[Failure]]:
+    """Where runs go, and what is there of them; trains nothing.
+
+    Returns:
+        The runs, and those whose folder or data cannot be read.
+    """
+    found: list[Placed] = []
+    failed: list[Failure] = []
+    for planned in wanted:
+        config = planned.config
+        try:
+            digest = corpus.digest(config)
+            folder = place(config, digest, runs, [placed.folder for placed in found])
+            done = folders.existing(folder, config, digest, resume=True, force=False) is not None
+        except UserError as error:
+            failed.append(Failure(config.name, str(error)))
+            continue
+        begun = (folder / record.CHECKPOINT).is_file()
+        found.append(Placed(planned, folder, "finished" if done else "begun" if begun else "missing"))
+    return found, failed
+
+
 def train_missing(
-    grid: Sequence[RunConfig], runs: Path, offline: bool, progress: bool
-) -> tuple[list[Path], list[Failure]]:
-    """Trains what of a grid is not finished yet; one failure does not stop the rest.
+    wanted: Sequence[Planned], runs: Path, offline: bool, progress: bool
+) -> tuple[list[tuple[Planned, Path]], list[Failure]]:
+    """Trains what is not finished yet; one failure does not stop the rest.
 
     Each run has a process of its own: its peak memory is its own, and one that is killed for its memory takes
     no other with it.
 
     Returns:
-        The folders of the finished runs, and what failed.
+        The finished runs with their folders, and what failed.
     """
-    done: list[Path] = []
-    failed: list[Failure] = []
-    for config in grid:
-        try:
-            digest = corpus.digest(config)
-            folder = place(config, digest, runs)
-            if folders.existing(folder, config, digest, resume=True, force=False) is None:
-                worker.train_alone(config, folder, offline, progress)
-            done.append(folder)
-        except UserError as error:
-            failed.append(Failure(config.name, str(error)))
+    done: list[tuple[Planned, Path]] = []
+    found, failed = survey(wanted, runs)
+    with Worker(offline, progress) as worker:
+        for planned, folder, state in found:
+            try:
+                if state != "finished":
+                    worker.train(planned.config, folder)
+                done.append((planned, folder))
+            except UserError as error:
+                failed.append(Failure(folder.name, str(error)))
     return done, failed
+
+
+def assess(
+    done: Sequence[tuple[Planned, Path]], root: Path, offline: bool, progress: bool
+) -> tuple[dict[Path, list[Measured]], dict[str, list[Measured]], list[Failure]]:
+    """Puts finished runs to their tests, and the towers that they started from; what was measured before is read.
+
+    Args:
+        done: runs with their folders.
+        root: the folder that holds the data sets of the languages to ask in.
+        offline: use only what is on this machine.
+        progress: show progress bars.
+
+    Returns:
+        What was measured by run, and before training by `towers_key`; and what failed.
+    """
+    from mlilt.comparison.study import towers_key
+
+    measured: dict[Path, list[Measured]] = {}
+    started: dict[str, list[tuple[Planned, Path]]] = {}
+    before: dict[str, list[Measured]] = {}
+    failed: list[Failure] = []
+    for planned, folder in done:
+        if not planned.tests:
+            continue
+        try:
+            measured[folder] = assessment.assess(folder, planned.ask, root, planned.tests, offline, progress)
+            started.setdefault(towers_key(record.read(folder)), []).append((planned, folder))
+        except UserError as error:
+            failed.append(Failure(folder.name, f"Not assessed: {error}"))
+    for key, members in started.items():
+        # What any run of these towers is put to.
+        about = record.read(members[0][1])
+        asked = [code for planned, _ in members for code in (*planned.ask, *planned.config.languages)]
+        tests = [name for planned, _ in members for name in planned.tests]
+        try:
+            before[key] = assessment.before(about, _once(asked), root, _once(tests), offline, progress)
+        except UserError as error:
+            failed.append(Failure(f"towers of {about.name}", f"Not assessed before training: {error}"))
+    return measured, before, failed
+
+
+def _once(names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(names))
 
 
 def finished(runs: Path) -> list[Path]:

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from data_prep.errors import UserError
 from data_prep.languages import load_language
 from mlilt import strategies
-from mlilt.comparison.results import CLIP, LIT, Difference, Group, Row, Towers
+from mlilt.comparison.results import CLIP, LIT, Group, Row, Towers
+from mlilt.comparison.study import Study
 from mlilt.config import FROZEN, RunConfig
-from mlilt.record import Interval
+
+# Stands for what is not known; why not is said beside it.
+DASH = "–"
+# Symbols beside the words of a verdict: colour alone tells nothing to many readers, nor on paper.
+SYMBOLS = {
+    "holds": "✓",
+    "does not hold": "✗",
+    "undecided": "?",
+    "better": "▲",
+    "worse": "▼",
+    "no difference shown": "≈",
+}
+
+
+class Ends(Protocol):
+    """A value with its interval."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
 
 
 def language_name(code: str) -> str:
@@ -77,14 +102,18 @@ _SELDOM = {
 
 
 def titles(groups: Sequence[Group]) -> list[str]:
-    """Each group's title, with the settings in which groups of the same title differ."""
+    """Each group's title, with what tells apart groups of the same title: their point on an axis, or settings."""
     plain = [title(group) for group in groups]
-    found = []
+    points = []
     for group, own in zip(groups, plain, strict=True):
         alike = [other for other, its in zip(groups, plain, strict=True) if its == own]
+        points.append(Study(alike).point(group))
+    found = []
+    for group, named in zip(groups, zip(plain, points, strict=True), strict=True):
+        alike = [other for other, its in zip(groups, zip(plain, points, strict=True), strict=True) if its == named]
         keys = [k for k in group.setting if any(o.setting.get(k) != group.setting[k] for o in alike)]
-        differing = ", ".join(f"{k.removesuffix('_sha256')} {_short(group.setting[k])}" for k in keys)
-        found.append(f"{own}; {differing}" if differing else own)
+        differing = [f"{k.removesuffix('_sha256')} {_short(group.setting[k])}" for k in keys]
+        found.append("; ".join(filter(None, (*named, ", ".join(differing)))))
     return found
 
 
@@ -94,17 +123,40 @@ def _short(value: object) -> str:
     return str(value)[:8] if isinstance(value, str) and len(value) == 64 else str(value)
 
 
-def percent(interval: Interval) -> str:
+def bracketed(found: Ends, scale: float = 1.0, digits: int = 1, signed: bool = False) -> str:
+    """A value with its interval in brackets; an end that is not known is ∞, a value that is not a dash."""
+
+    def number(value: float) -> str:
+        if math.isinf(value):
+            return "∞" if value > 0 else "−∞"
+        # No minus before a zero.
+        rounded = round(value * scale, digits) + 0.0
+        return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "−")
+
+    if not math.isfinite(found.value):
+        return DASH
+    ends = [math.inf * side if math.isnan(end) else end for end, side in ((found.low, -1), (found.high, 1))]
+    return f"{number(found.value)} [{', '.join(map(number, ends))}]"
+
+
+def percent(found: Ends) -> str:
     """A share with its interval, in percent."""
-    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    return bracketed(found, 100)
 
 
-def points(difference: Difference | None) -> str:
-    """A difference in points with its interval."""
-    if difference is None:
-        return "–"
-    i = difference.interval
-    return f"{i.value:+.1f} [{i.low:+.1f}, {i.high:+.1f}]"
+def points(found: Ends, scale: float = 1.0) -> str:
+    """A difference with its interval, with signs."""
+    return bracketed(found, scale, signed=True)
+
+
+def p_value(p: float) -> str:
+    """A p-value with two digits."""
+    return "p < 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def marked(verdict: str) -> str:
+    """A verdict behind its symbol."""
+    return f"{SYMBOLS[verdict]} {verdict}"
 
 
 def duration(seconds: float) -> str:
@@ -117,56 +169,88 @@ def duration(seconds: float) -> str:
 
 def size(count: float, unit: str = "") -> str:
     """A count or a number of bytes with three digits."""
-    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for limit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         # 999,700 is 1 M, not 1e+03 k.
         if count >= 0.9995 * limit:
             return f"{count / limit:.3g} {letter}{unit}"
     return f"{count:.0f} {unit}".strip()
 
 
-HEADER = (
-    "strategy",
-    "trained",
-    "share",
-    "lr",
-    "seeds",
-    "text→image R@1 %",
-    "R@5 %",
-    "R@10 %",
-    "image→text R@10 %",
-    "R@10 − full, points",
-    "time",
-    "captions/s",
-    "memory",
-    "saved",
-)
+class Column(NamedTuple):
+    """A column of a group's table; the essential ones are what is left where there is room for little."""
 
-# What is left of a row where there is room for little: strategy, share, R@10, the difference, time.
-ESSENTIAL = tuple(HEADER.index(name) for name in ("strategy", "share", "R@10 %", "R@10 − full, points", "time"))
+    name: str
+    cell: Callable[[Group, Row], str]
+    essential: bool = False
+
+
+def columns(group: Group) -> list[Column]:
+    """Those of a group's table, the strategy first: LilT's, with intervals, tests and costs."""
+    full = "full" if group.reference is None else "reference"
+
+    def figure(direction: str, name: str, said: str = "{:.1f}", scale: float = 100) -> Callable[[Group, Row], str]:
+        return lambda _, row: said.format(scale * row.figures[direction][name].value)
+
+    found = [
+        Column("strategy", label, True),
+        Column("trained", lambda _, row: size(row.trained + row.projections)),
+        Column("share", lambda _, row: f"{100 * row.share:.2f} %", True),
+        Column("text→image R@1 %", figure("text_to_image", "recall_at_1")),
+        Column("R@5 %", figure("text_to_image", "recall_at_5")),
+        Column("R@10 %", lambda _, row: percent(row.figures["text_to_image"]["recall_at_10"]), True),
+        Column("nDCG@10", figure("text_to_image", "ndcg_at_10", "{:.3f}", 1)),
+        Column("image→text R@10 %", lambda _, row: percent(row.figures["image_to_text"]["recall_at_10"])),
+        Column(f"R@10 − {full}, points", difference, True),
+        Column("adjusted p", lambda _, row: p_value(row.difference["text_to_image"].p) if row.difference else DASH),
+        Column(f"% of {full}", share_of_full),
+        Column("FLOPs/pair", lambda _, row: DASH if row.flops_per_pair is None else size(row.flops_per_pair)),
+        Column("time", lambda _, row: duration(row.wall_s), True),
+        Column("energy", lambda _, row: DASH if row.energy_kwh is None else _energy(row.energy_kwh)),
+        Column("captions/s", lambda _, row: f"{row.captions_per_s:.0f}"),
+        Column("memory", lambda _, row: size(row.peak_bytes, "B") if row.peak_bytes else DASH),
+        Column("saved", lambda _, row: size(row.saved_bytes, "B")),
+        Column("lr", lambda _, row: _rates(row)),
+        Column("seeds", lambda _, row: str(len(row.seeds))),
+    ]
+    known = any(row.energy_kwh is not None for row in group.rows)
+    return [column for column in found if known or column.name != "energy"]
+
+
+def _energy(kwh: float) -> str:
+    return f"{kwh:.3g} kWh" if kwh >= 1 else f"{1000 * kwh:.3g} Wh"
+
+
+def header(group: Group) -> tuple[str, ...]:
+    """The names of a group's columns."""
+    return tuple(column.name for column in columns(group))
 
 
 def cells(group: Group, row: Row) -> tuple[str, ...]:
-    """A row's figures, in the order of `HEADER`."""
-    text, image = row.figures["text_to_image"], row.figures["image_to_text"]
-    return (
-        label(group, row),
-        size(row.trained + row.projections),
-        f"{100 * row.share:.2f} %",
-        _rates(row),
-        str(len(row.seeds)),
-        f"{100 * text['recall_at_1'].value:.1f}",
-        f"{100 * text['recall_at_5'].value:.1f}",
-        percent(text["recall_at_10"]),
-        percent(image["recall_at_10"]),
-        points(row.difference["text_to_image"] if row.difference else None),
-        duration(row.wall_s),
-        f"{row.captions_per_s:.0f}",
-        size(row.peak_bytes, "B"),
-        size(row.saved_bytes, "B"),
-    )
+    """A row's figures, in the order of `header`."""
+    return tuple(column.cell(group, row) for column in columns(group))
 
 
-ALL_HEADER = ("strategy", "direction", "R@1 %", "R@5 %", "R@10 %", "median rank", "MRR")
+def difference(group: Group, row: Row) -> str:
+    """A row's text -> image recall@10 against what it is held against, or why there is none."""
+    if row.difference is None:
+        return f"{DASH} {_not_held(group, row)}"
+    return points(row.difference["text_to_image"].interval)
+
+
+def share_of_full(group: Group, row: Row) -> str:
+    """What share of it that is, or why it is not known."""
+    if row.share_of_full is None:
+        return DASH if row.difference is None else f"{DASH} often nothing found"
+    return percent(row.share_of_full)
+
+
+def _not_held(group: Group, row: Row) -> str:
+    if group.reference is not None:
+        return "the reference"
+    return "full training" if row.towers in group.baselines else "no full training"
+
+
+ALL_HEADER = ("strategy", "direction", "R@1 %", "R@5 %", "R@10 %", "nDCG@10", "median rank", "MRR")
 
 
 def all_cells(group: Group) -> list[tuple[str, ...]]:
@@ -176,24 +260,21 @@ def all_cells(group: Group) -> list[tuple[str, ...]]:
             label(group, row),
             direction.replace("_to_", "→"),
             *(percent(figures[f"recall_at_{k}"]) for k in (1, 5, 10)),
-            "{:.1f} [{:.1f}, {:.1f}]".format(*_parts(figures["median_rank"])),
-            "{:.3f} [{:.3f}, {:.3f}]".format(*_parts(figures["mrr"])),
+            bracketed(figures["ndcg_at_10"], digits=3),
+            bracketed(figures["median_rank"]),
+            bracketed(figures["mrr"], digits=3),
         )
         for row in group.rows
         for direction, figures in row.figures.items()
     ]
 
 
-def _parts(interval: Interval) -> tuple[float, float, float]:
-    return interval.value, interval.low, interval.high
-
-
 _KINDS = {LIT: "which trains the text tower alone", CLIP: "which trains both towers"}
 
 
 def findings(group: Group) -> list[str]:
-    """What the figures say of each method beside full-model training, a sentence each."""
-    if not group.baselines:
+    """What the figures say of each method beside what it is held against, a sentence each."""
+    if not group.baselines and group.reference is None:
         languages = " ".join(f"--lang {code}" for code in group.trained_on)
         wanted = "clip" if all(row.towers.vision_trains for row in group.rows) else LIT.text
         return [
@@ -203,18 +284,23 @@ def findings(group: Group) -> list[str]:
     sentences = []
     for row in group.rows:
         full = group.baseline(row)
-        if full is None or row.difference is None or row.share_of_full is None:
+        if full is None or row.difference is None:
             continue
-        difference = row.difference["text_to_image"]
-        reached = percent(full.figures["text_to_image"]["recall_at_10"])
+        found = row.difference["text_to_image"]
+        ours, theirs = (percent(r.figures["text_to_image"]["recall_at_10"]) for r in (row, full))
+        reached = f"{100 * row.share_of_full.value:.0f} % of " if row.share_of_full is not None else ""
+        of = f"{'full-model training' if group.reference is None else 'the reference'}, {label(group, full)}"
         sentences.append(
-            f"{label(group, row)} trains {100 * row.share:.2f} % of the parameters and reaches "
-            f"{100 * row.share_of_full.value:.0f} % of the text→image recall@10 of full-model training, {label(group, full)} "
-            f"({percent(row.figures['text_to_image']['recall_at_10'])} against {reached}; difference "
-            f"{points(difference)} points: {difference.verdict}, {_seeds(row, full)}), in "
-            f"{row.wall_s / full.wall_s:.2f} of the time."
+            f"{label(group, row)} trains {100 * row.share:.2f} % of the parameters and reaches {reached}"
+            f"the text→image recall@10 of {of} ({ours} against {theirs}; difference {points(found.interval)} points: "
+            f"{found.verdict}, adjusted {_p_said(found.p)}, {_seeds(row, full)}), in {row.wall_s / full.wall_s:.2f} of "
+            "the time."
         )
     return sentences
+
+
+def _p_said(p: float) -> str:
+    return p_value(p) if p < 0.001 else f"p = {p_value(p)}"
 
 
 def _seeds(row: Row, full: Row) -> str:
@@ -234,13 +320,35 @@ def method(group: Group) -> str:
         f"Test split of {_data(group)}: {text.queries} captions, each asked among {text.pool} pictures, and "
         f"{image.queries} pictures, each asked among {image.pool} captions; all pictures (captions) of the concept "
         f"asked for are right. A random order reaches a text→image recall@10 of {100 * text.chance_recall_at_10:.1f} "
-        "%. No concept of the test split was trained on. Figures are means over the seeds; brackets are 95 % bootstrap "
-        "intervals over queries, those of one concept drawn together; how much another seed would change is not in "
-        f"them. {_against(group)}{_learning_rates(group)} Parameters are those of both towers and the projections; "
+        f"%. No concept of the test split was trained on. {_intervals(group)} "
+        f"{_against(group)}{_learning_rates(group)} Parameters are those of both towers and the projections; "
         f"{_vision(group)} Of a word embedding that trains, only the rows that the data can reach are computed and "
-        f"saved: the outcome is the same. Time is that of training steps alone, memory {memory} at its peak."
+        f"saved: the outcome is the same. Time is that of training steps alone, memory {memory} at its peak. "
+        f"FLOPs are those of matrix products in training a pair of a picture and a caption.{_powered(group)}"
         f"{_processes(group)} Machine: {where}; torch {about.versions['torch']}.{left_out}"
     )
+
+
+def _intervals(group: Group) -> str:
+    """What the brackets hold."""
+    said = (
+        "Figures are means over the seeds; brackets are 95 % bootstrap intervals over queries, those of one concept "
+        "drawn together, and seeds"
+    )
+    single = [label(group, row) for row in group.rows if len(row.seeds) == 1]
+    if len(single) == len(group.rows):
+        return f"{said}: of one seed alone they do not hold how much another would change."
+    if single:
+        return f"{said}, but for {', '.join(single)}, with one seed: how much another would change is not in them."
+    return f"{said}."
+
+
+def _powered(group: Group) -> str:
+    """How energy is known, or why it is not."""
+    sources = sorted({row.energy_source for row in group.rows if row.energy_source})
+    if sources:
+        return f" Energy: {'; '.join(sources)}."
+    return " Energy is left out: nothing on this machine told it while these runs trained."
 
 
 def _data(group: Group) -> str:
@@ -254,14 +362,23 @@ def _data(group: Group) -> str:
 
 
 def _against(group: Group) -> str:
-    """What the differences are to."""
-    named = {kind: f"to {label(group, row)}, {_KINDS[kind]}" for kind, row in group.baselines.items()}
-    if not named:
+    """What the differences are to, and how they are tested."""
+    tested = f" p is two-sided, of a paired bootstrap, adjusted for {_held(group)} being tested (Holm)."
+    if group.reference is not None:
+        named = next(label(group, row) for row in group.rows if row.method == group.reference)
+        return f"The difference, paired by query and seed, is to the reference that was asked for, {named}.{tested} "
+    kinds = {kind: f"to {label(group, row)}, {_KINDS[kind]}" for kind, row in group.baselines.items()}
+    if not kinds:
         return ""
-    to = next(iter(named.values()))
-    if len(named) > 1:
-        to = f"for rows whose vision tower is frozen {named[LIT]}; for rows whose vision tower trains {named[CLIP]}"
-    return f"The difference, paired by query, is to full-model training: {to}. "
+    to = next(iter(kinds.values()))
+    if len(kinds) > 1:
+        to = f"for rows whose vision tower is frozen {kinds[LIT]}; for rows whose vision tower trains {kinds[CLIP]}"
+    return f"The difference, paired by query and seed, is to full-model training: {to}.{tested} "
+
+
+def _held(group: Group) -> str:
+    count = sum(row.difference is not None for row in group.rows)
+    return "one method" if count == 1 else f"{count} methods"
 
 
 def _learning_rates(group: Group) -> str:

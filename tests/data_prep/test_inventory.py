@@ -82,7 +82,7 @@ def test_all_languages_are_listed_with_what_is_prepared(small):
 
 def test_sources_that_carriers_bring_are_those_with_resources():
     assert {"cldr-emoji", "tuxpaint", "flags"} <= set(inventory.fetched())
-    assert set(inventory.resources()) == {*inventory.fetched(), "contact sheet"}
+    assert set(inventory.resources()) == {*inventory.fetched(), "contact sheet", "category names"}
     for name in registry.names(sources):
         assert (name in inventory.fetched()) == bool(load_source(name).about.resources)
         assert inventory.resources().get(name, []) == list(load_source(name).about.resources)

@@ -16,7 +16,8 @@ from data_prep.pipeline import Prepared
 from mlilt import config, record
 
 COMMANDS = (
-    *("compare", "doctor", "languages", "prep", "quickstart", "sources", "steps", "strategies", "train", "trim"),
+    *("compare", "doctor", "evaluate", "languages", "prep", "quickstart", "sources", "steps", "strategies", "train"),
+    "trim",
 )
 
 
@@ -185,3 +186,18 @@ def test_doctor_says_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
     assert tuxpaint["state"] == "missing"
     assert "apt-get is not installed" in tuxpaint["remedy"]
     assert "MLILT_ARCHIVES" in tuxpaint["remedy"]
+
+
+def test_doctor_calls_missing_only_what_the_main_job_needs(tmp_path: Path) -> None:
+    done = mlilt("doctor", "--offline", "--json", cwd=tmp_path, MLILT_CACHE=str(tmp_path / "empty"))
+    assert done.returncode == 1
+    states = {check["what"]: check["state"] for check in json.loads(done.stdout)}
+    assert {what for what, state in states.items() if state == "missing" and "disk" not in what} == {
+        "data: cldr-emoji",
+        "data: flags",
+        "data: tuxpaint",
+        "text tower: e5-small",
+        "vision tower: efficientnet-lite0",
+    }
+    others = ("data: contact sheet", "data: category names", "vision tower: efficientnet-lite1")
+    assert [states[what] for what in others] == ["note"] * 3

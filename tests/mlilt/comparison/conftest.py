@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,20 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
                 recall_at_10=figure,
                 median_rank=figure,
                 mrr=figure,
+                ndcg_at_10=figure,
             )
             results[language] = {"all": Retrieval(text_to_image=direction, image_to_text=direction)}
             lines += [
-                {"language": language, "direction": way, "query": f"{n}", "concept": f"c{n}", "ranks": {"all": place}}
+                {
+                    "language": language,
+                    "direction": way,
+                    "query": f"{n}",
+                    "concept": f"c{n}",
+                    "category": "animals" if n % 2 else "food",
+                    **({"tokens": 3 + n} if way == "text_to_image" else {}),
+                    "ranks": {"all": place},
+                    "ndcg": {"all": 1 / math.log2(place + 1) if place <= 10 else 0.0},
+                }
                 for way in ("text_to_image", "image_to_text")
                 for n, place in enumerate(places)
             ]
@@ -113,6 +124,7 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
                 projections=20,
             ),
             weights_sha256="01",
+            temperature=0.07,
             device="cpu",
             precision="float32",
             processes=processes,
@@ -125,6 +137,7 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
             validation=[],
             results=results,
             examples={language: [] for language in ranks},
+            confusions={language: [] for language in ranks},
         )  # fmt: skip
         configs.write(config, folder / record.CONFIG)
         (folder / record.QUERIES).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

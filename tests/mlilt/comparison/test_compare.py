@@ -233,7 +233,7 @@ def test_a_run_of_an_older_format_is_named_with_what_to_do(
     _, runs, _ = compared
     shutil.copytree(runs, tmp_path / "runs")
     path = tmp_path / "runs" / "sw-full-s0" / record.RECORD
-    path.write_text(path.read_text(encoding="utf-8").replace('"format": 2', '"format": 1', 1), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace('"format": 3', '"format": 2', 1), encoding="utf-8")
     [failure] = mlilt.compare(runs=tmp_path / "runs", out=tmp_path / "out").failures
     assert failure.run == "sw-full-s0"
     assert "of another version of mlilt (format: " in failure.reason

@@ -1,63 +1,59 @@
-"""What a comparison asks for, in settings."""
+"""Where the runs of a comparison go, and which of them are there."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from data_prep.errors import UserError
 from data_prep.pipeline import Prepared
+from mlilt import record
+from mlilt.comparison import experiment as experiments
 from mlilt.comparison import grid
+from mlilt.comparison.experiment import Planned
+from mlilt.training import corpus
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "vision"),
-    [
-        ("layernorm", "layernorm", "frozen"),
-        ("lit", "full", "frozen"),
-        ("clip", "full", "full"),
-        ("lilt-da", "adapter-deep+layernorm", "adapter-deep+layernorm"),
-        ("layernorm/bitfit", "layernorm", "bitfit"),
-        ("layernorm+adapter-deep/frozen", "adapter-deep+layernorm", "frozen"),
-        ("lora:rank=16/last-k:k=1", "lora:rank=16", "last-k:k=1"),
-    ],
-)
-def test_a_name_sets_what_trains_in_both_towers(small_sw: Prepared, name: str, text: str, vision: str) -> None:
-    [config] = grid.expand(["sw"], [name], 1, {"data": str(small_sw.folder)})
-    assert config.strategy.split("+") == text.split("+")
-    assert config.vision_strategy == vision
-    assert (config.vision_lr is None) == (vision == "frozen")
+def planned(small_sw: Prepared, **changes: object) -> list[Planned]:
+    asked = {"title": "t", "languages": ["sw"], "strategies": ["frozen", "full"], "seeds": 1}
+    return experiments.plan(experiments.make({**asked, "settings": {"data": str(small_sw.folder)}, **changes}, "here"))
 
 
-def test_each_run_is_asked_for_once_however_it_is_named(small_sw: Prepared) -> None:
-    names = ("full", "lit", "full/frozen", "clip", "full/full")
-    found = grid.expand(["sw"], names, 2, {"data": str(small_sw.folder)})
-    assert [(c.method, c.seed) for c in found] == [("full", 0), ("full/full", 0), ("full", 1), ("full/full", 1)]
+def test_runs_of_one_name_in_one_grid_get_folders_of_their_own(small_sw: Prepared, tmp_path: Path) -> None:
+    found, failed = grid.survey(planned(small_sw, grid=[{"epochs": [1, 2]}]), tmp_path)
+    assert not failed
+    names = [placed.folder.name for placed in found]
+    assert names[:2] == ["sw-frozen-s0", "sw-full-s0"]
+    assert [name.rpartition("-")[0] for name in names[2:]] == names[:2]
+    assert len(set(names)) == 4
+    assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("layernorm/layernrom", "Did you mean layernorm?"),
-        ("layernorm/", "vision_strategy"),
-        ("/layernorm", "strategy"),
-        ("layernorm/clip", "clip is a preset"),
-        ("clip/layernorm", "clip is a preset"),
-        ("layernorm/bitfit/full", "bitfit/full"),
-    ],
-)
-def test_a_bad_pair_is_told(small_sw: Prepared, name: str, words: str) -> None:
-    with pytest.raises(UserError, match=words):
-        grid.expand(["sw"], [name], 1, {"data": str(small_sw.folder)})
+def test_what_is_there_of_each_run_is_told(small_sw: Prepared, write_run: Callable[..., Path], tmp_path: Path) -> None:
+    wanted = planned(small_sw, strategies=["frozen", "full", "bitfit"])
+    digest = corpus.digest(wanted[0].config)
+    done = write_run({"sw": [1, 2]}, data_sha256=digest, **wanted[0].config.outcome())
+    begun = write_run({"sw": [1, 2]}, data_sha256=digest, **wanted[1].config.outcome())
+    (begun / record.RECORD).unlink()
+    (begun / record.CHECKPOINT).write_bytes(b"")
+    found, _ = grid.survey(wanted, tmp_path / "runs")
+    assert [(placed.folder, placed.state) for placed in found] == [
+        (done, "finished"),
+        (begun, "begun"),
+        (tmp_path / "runs" / "sw-bitfit-s0", "missing"),
+    ]
 
 
-def test_languages_joined_train_together_and_others_apart(two_languages: Path) -> None:
-    settings = {"data": str(two_languages)}
-    [config] = grid.expand(["sw+yo"], ["frozen"], 1, settings)
-    assert config.languages == ["sw", "yo"]
-    assert grid.place(config, "ab", two_languages / "runs").name == "sw+yo-frozen-s0"
-    apart = [grid.expand([code], ["frozen"], 1, {"data": str(two_languages / code)}) for code in config.languages]
-    assert [c.languages for [c] in apart] == [["sw"], ["yo"]]
-    with pytest.raises(UserError, match="mlilt prep --lang ha"):
-        grid.expand(["sw+ha"], ["frozen"], 1, settings)
+def test_a_folder_that_is_no_run_is_a_failure_of_its_own(small_sw: Prepared, tmp_path: Path) -> None:
+    (tmp_path / "sw-full-s0").mkdir()
+    (tmp_path / "sw-full-s0" / "mine.txt").write_text("x", encoding="utf-8")
+    found, [failure] = grid.survey(planned(small_sw), tmp_path)
+    assert [placed.folder.name for placed in found] == ["sw-frozen-s0"]
+    assert (failure.run, "no run of mlilt" in failure.reason) == ("sw-full-s0", True)
+
+
+def test_languages_joined_train_together_and_others_apart(two_languages: Path, tmp_path: Path) -> None:
+    asked = {"title": "t", "languages": ["sw+yo", "sw"], "strategies": ["frozen"], "seeds": 1}
+    made = experiments.make({**asked, "settings": {"data": str(two_languages)}}, "here")
+    found, _ = grid.survey(experiments.plan(made), tmp_path)
+    assert [placed.folder.name for placed in found] == ["sw+yo-frozen-s0", "sw-frozen-s0"]
+    assert [placed.planned.config.data for placed in found] == [str(two_languages), str(two_languages / "sw")]

@@ -165,9 +165,9 @@ def restore(
     from mlilt.training.device import store_frozen
 
     about = record.read(folder)
-    tower, eyes = base_towers(about, offline, progress)
     if learned.file_digest(folder / record.WEIGHTS) != about.weights_sha256:
         raise UserError(f"{folder / record.WEIGHTS} is not what this run wrote. Train the run again with --force.")
+    tower, eyes = base_towers(about, offline, progress)
     tensors, _ = learned.read_weights(folder / record.WEIGHTS)
     if about.config.trim_vocab:
         tower = trim(tower, tensors[f"text.{KEPT}"].tolist())

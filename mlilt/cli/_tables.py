@@ -11,13 +11,15 @@ from mlilt.comparison.results import Group
 from mlilt.record import RunRecord
 
 # Columns that a table with all figures takes beside the names of its rows.
-WIDE = 190
+WIDE = 130
+# The same of a table of a comparison.
+_WHOLE = 230
 
 
 def out() -> Console:
     """Standard output. Off a terminal tables keep their full width: a pipe has no edge to fold at."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=240)
+    return console if console.is_terminal else Console(highlight=False, width=300)
 
 
 def show_run(console: Console, record: RunRecord, folder: str) -> None:
@@ -94,7 +96,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
 def _show_group(console: Console, group: Group, title: str) -> None:
     columns = words.columns(group)
     longest = max(len(words.label(group, row)) for row in group.rows)
-    if console.width < WIDE + longest:
+    if console.width < _WHOLE + longest:
         columns = [column for column in columns if column.essential]
     rows = [tuple(column.cell(group, row) for column in columns) for row in group.rows]
     _show(console, tables.Table(title, tuple(column.name for column in columns), rows))

@@ -12,7 +12,7 @@ from mlilt.comparison import reproduce, words
 from mlilt.comparison.claims import Judgement, Result
 from mlilt.comparison.experiment import strategies_of
 from mlilt.comparison.kept import PAIRS, UNTRAINED, WITH, WITHOUT, Calibrated, Kept
-from mlilt.comparison.results import Group, Row, Towers, length_of
+from mlilt.comparison.results import ALPHA, Group, Row, Towers, length_of
 from mlilt.comparison.study import Study
 from mlilt.comparison.words import DASH, label, language_name, marked, p_value, percent, points
 from mlilt.config import FROZEN
@@ -147,12 +147,15 @@ def overviews(study: Study) -> list[Table]:
         named = _columns(study, groups, several_points)
         full = "full training" if all(group.reference is None for group in groups) else "the reference"
         place = f"{where}: " if where else ""
-        for caption, cell in (
-            (f"{place}text→image recall@10, %", _reached),
-            (f"{place}text→image recall@10 − {full}, points", _difference),
+        for caption, cell, note in (
+            (f"{place}text→image recall@10, %", _reached, ""),
+            (f"{place}text→image recall@10 − {full}, points", _difference, _MARKED),
         ):
-            found.append(_over(_sentence(caption), groups, named, cell))
+            found.append(_over(_sentence(caption), groups, named, cell, note))
     return found
+
+
+_MARKED = f"Marked is what an adjusted p below {ALPHA:g} tells apart from none."
 
 
 def _columns(study: Study, groups: Sequence[Group], several_points: bool) -> list[str]:
@@ -164,7 +167,9 @@ def _columns(study: Study, groups: Sequence[Group], several_points: bool) -> lis
     return [title.partition("; ")[2] or title for title in full] if len({*full}) == len(full) else names
 
 
-def _over(caption: str, groups: Sequence[Group], names: Sequence[str], cell: Callable[[Group, Row], str]) -> Table:
+def _over(
+    caption: str, groups: Sequence[Group], names: Sequence[str], cell: Callable[[Group, Row], str], note: str
+) -> Table:
     by_label = [{label(group, row): row for row in group.rows} for group in groups]
     cheapest = {name: row.trained for rows in reversed(by_label) for name, row in rows.items()}
     methods = sorted(cheapest, key=lambda name: cheapest[name])
@@ -178,7 +183,7 @@ def _over(caption: str, groups: Sequence[Group], names: Sequence[str], cell: Cal
         )
         for method in methods
     ]
-    table = Table(caption, ("method", *names), body, kind="overview")
+    table = Table(caption, ("method", *names), body, note, "overview")
     return _turned(table) if len(names) > max(_WIDE, len(methods)) else table
 
 
@@ -196,7 +201,7 @@ def _difference(group: Group, row: Row) -> str:
     if row.difference is None:
         return words.difference(group, row)
     found = row.difference["text_to_image"]
-    return f"{points(found.interval)} {marked(found.verdict)}"
+    return f"{points(found.interval)} {marked(found.verdict) if found.p < ALPHA else ''}".rstrip()
 
 
 _TESTS = {

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Collection, Sequence
 
-from mlilt.comparison.results import Group, Method, Row, Run
+from mlilt.comparison.results import Group, Method, Row
 from mlilt.comparison.study import Study
-from mlilt.comparison.words import label, language_name
+from mlilt.comparison.words import language_name
 
 # What settings differ in where these do.
 LANGUAGE = ("lang", "data_sha256", "text_sha256")
@@ -71,11 +71,6 @@ def common(groups: Sequence[Group]) -> list[list[Row]]:
     return [[row for row in rows if row is not None] for rows in found if None not in rows]
 
 
-def full(group: Group, row: Row) -> bool:
-    """Whether others of the group are held against this row."""
-    return any((held := group.baseline(other)) is not None and held.method == row.method for other in group.rows)
-
-
 def chance(groups: Sequence[Group]) -> float:
     """Text -> image recall@10 of a random order, the mean over groups."""
     found = [group.runs[0].results["all"].text_to_image.chance_recall_at_10 for group in groups]
@@ -114,13 +109,3 @@ def stem(study: Study, group: Group) -> str:
 def slug(text: str) -> str:
     """Letters, digits and dashes alone."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-def names(groups: Sequence[Group], rows: Sequence[Row]) -> list[str]:
-    """Labels of rows, each in its group."""
-    return [label(group, row) for group, row in zip(groups, rows, strict=True)]
-
-
-def members(groups: Sequence[Group], rows: Sequence[Row]) -> list[list[Run]]:
-    """Runs of rows, each in its group."""
-    return [group.members(row) for group, row in zip(groups, rows, strict=True)]

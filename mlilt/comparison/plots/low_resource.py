@@ -186,19 +186,19 @@ def _ends(curve: Curve) -> str:
 
 
 def _mark(axes: Any, found: Sequence[Curve], looks: Looks) -> None:
-    """Marks where methods cross full-model training, with the numbers above all lines, a method's on one level."""
-    crossing = [(curve, at) for curve in found if (at := curve.crossings())]
+    """Marks where methods cross full-model training, with the numbers above all lines.
+
+    They fall from left to right, so that no line runs through a number.
+    """
+    crossing = sorted(((at, looks(curve.row)["color"]) for curve in found for at in curve.crossings()), reverse=True)
     low, high = axes.get_ylim()
-    step = 0.1 * (high - low)
+    step = min(0.1, 0.6 / max(len(crossing), 1)) * (high - low)
     axes.set_ylim(low, high + step * len(crossing))
-    for level, (curve, places) in enumerate(crossing):
-        colour, top = looks(curve.row)["color"], high + step * (level + 0.35)
-        axes.vlines(places, 0, top, color=colour, linewidth=0.8)
-        axes.plot(places, [0] * len(places), marker="|", markersize=12, color=colour, linestyle="none")
-        for at in places:
-            axes.annotate(
-                rounded(at), (at, top), (3, 0), textcoords="offset points", color=colour, va="center", fontsize="small"
-            )
+    for level, (at, colour) in enumerate(crossing):
+        top = high + step * (level + 0.35)
+        axes.vlines(at, 0, top, color=colour, linewidth=0.8)
+        axes.plot(at, 0, marker="|", markersize=12, color=colour, linestyle="none")
+        axes.annotate(rounded(at), (at, top), (3, 0), textcoords="offset points", va="center", fontsize="small")
 
 
 def _said(curve: Curve) -> str:

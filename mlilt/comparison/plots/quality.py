@@ -23,7 +23,7 @@ from mlilt.comparison.plots._style import (
 )
 from mlilt.comparison.results import Group, Row
 from mlilt.comparison.study import Study
-from mlilt.comparison.words import duration, percent, size
+from mlilt.comparison.words import duration, label, percent, size
 from mlilt.evaluation import statistics
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -105,7 +105,7 @@ def _drawn(groups: list[Group], looks: Looks, stem: str, where: str, group: Grou
         parts = []
         spots = crowds([x for _, _, x in known])
         for (rows, found, x), spot in zip(known, spots, strict=True):
-            name = _select.names(groups[:1], rows[:1])[0]
+            name = label(groups[0], rows[0])
             intervals(axes, [x], [found], spot, label=name, **{**looks(rows[0]), "linestyle": "none"})
             parts.append(f"{name} {percent(found)} % with {cost.said(x)}")
         log_axis(axes.xaxis, [x for _, _, x in known], cost.tick, cost.tiers)

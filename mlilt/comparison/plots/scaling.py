@@ -73,7 +73,10 @@ def _drawn(sizes: list[list[Group]], looks: Looks, stem: str, where: str) -> Ite
         along, aside = [spot[total] for total in reached], (place, len(several))
         intervals(axes, along, list(reached.values()), aside, label=name, **looks(row))
     told = _told([groups[0] for groups in sizes])
-    names = [f"{size(total)}\n{name}" for total, name in zip(totals, told, strict=True)]
+    counts = [size(total) for total in totals]
+    if len(set(counts)) < len(counts):
+        counts = [f"{total / 1e6:,.1f} M" for total in totals]
+    names = [f"{count}\n{name}" for count, name in zip(counts, told, strict=True)]
     edges = min(spot.values()) / 1.3, max(spot.values()) * 1.3
     if spot[totals[0]] == totals[0]:
         ticked(axes.xaxis, *edges, totals, names)
@@ -88,7 +91,7 @@ def _drawn(sizes: list[list[Group]], looks: Looks, stem: str, where: str) -> Ite
     yield Drawn(
         f"scaling-{stem}",
         f"Quality by size of the towers: {where}",
-        f"Text→image recall@10, {where}, from {size(totals[0])} to {size(totals[-1])} parameters in both towers: "
+        f"Text→image recall@10, {where}, from {counts[0]} to {counts[-1]} parameters in both towers: "
         f"{'; '.join(ends)}.",
         figure,
     )

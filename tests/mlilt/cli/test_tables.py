@@ -17,7 +17,7 @@ def shown(lang: str = "sw", processes: int = 1, vision: dict[str, int] | None = 
     figure = Interval(value=0.5, low=0.25, high=0.75)
     direction = Direction(
         queries=3, pool=7, chance_recall_at_10=0.5, recall_at_1=figure, recall_at_5=figure, recall_at_10=figure,
-        median_rank=figure, mrr=figure,
+        median_rank=figure, mrr=figure, ndcg_at_10=figure,
     )  # fmt: skip
     both = Retrieval(text_to_image=direction, image_to_text=direction)
     record = RunRecord(
@@ -31,6 +31,7 @@ def shown(lang: str = "sw", processes: int = 1, vision: dict[str, int] | None = 
         vocabulary=9,
         trained=Trained(text={"a": 100}, text_total=1000, vision=vision or {}, vision_total=500, projections=20),
         weights_sha256="01",
+        temperature=0.07,
         device="cpu",
         precision="float32",
         processes=processes,
@@ -43,6 +44,7 @@ def shown(lang: str = "sw", processes: int = 1, vision: dict[str, int] | None = 
         validation=[],
         results={code: {"all": both, "flags": both} for code in lang.split("+")},
         examples={},
+        confusions={},
     )  # fmt: skip
     console = Console(file=io.StringIO(), width=160, highlight=False)
     _tables.show_run(console, record, "runs/run")

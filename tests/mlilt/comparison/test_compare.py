@@ -3,21 +3,30 @@ from __future__ import annotations
 import csv
 import html
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 import mlilt
 from data_prep.errors import UserError
 from data_prep.pipeline import Prepared
 from mlilt import record
+from mlilt.cli.main import build
 from mlilt.comparison import Comparison, grid, words
+from mlilt.comparison import experiment as experiments
+from mlilt.config import RunConfig
 from mlilt.training import corpus
 
 
@@ -197,7 +206,8 @@ def test_of_the_full_runs_that_are_there_the_fitting_ones_are_added(
     data = str(small_sw.folder)
     wanted = {}
     for name in dict.fromkeys([*asked, *there]):
-        [config] = grid.expand(["sw"], [name], 1, {"data": data})
+        made = experiments.asked(None, ["sw"], [name], 1, [], {"data": data})
+        [config] = experiments.configs(made)
         wanted[name] = config.strategy, config.vision_strategy
         # All is there, so that nothing is trained.
         write_run({"sw": [1, 20]}, data_sha256=corpus.digest(config), **config.outcome())
@@ -282,6 +292,14 @@ def test_a_killed_training_process_is_reported_and_the_rest_goes_on(small_sw: Pr
         ({"strategy": ["full"]}, "--lang sw"),
         ({"lang": "sw", "strategy": ["full"], "seeds": 0}, "--seeds"),
         ({"epochs": 3}, "--strategy"),
+        ({"experiment": "party"}, "Did you mean parity"),
+        ({"experiment": "parity"}, "mlilt prep --lang yo"),
+        ({"experiment": "parity", "seeds": 0}, "--seeds"),
+        ({"lang": "sw", "strategy": ["full"], "epoch": 3}, "Did you mean epochs?"),
+        ({"lang": "sw", "strategy": ["full"], "concepts": [50, 1]}, "concepts: Input should be greater"),
+        ({"lang": "sw", "strategy": ["full"], "formats": ["htm"]}, "Did you mean html?"),
+        ({"lang": "sw", "strategy": ["full"], "against": "runs/none"}, "no run"),
+        ({"lang": "sw", "strategy": ["full"], "ask": "enn"}, "Did you mean en"),
         ({"seeds": 3}, "--strategy"),
         ({}, "mlilt train --lang sw"),
     ],
@@ -289,3 +307,196 @@ def test_a_killed_training_process_is_reported_and_the_rest_goes_on(small_sw: Pr
 def test_bad_requests_name_the_fix(workplace: Path, arguments: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
         mlilt.compare(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def own(
+    two_languages: Path, xlmr_folder: Path, tiny_eyes: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with an experiment of one's own, small.toml, of small random towers."""
+    root = tmp_path_factory.mktemp("own")
+    (root / "small.toml").write_text(
+        f"""
+        title = "Small"
+        languages = ["sw"]
+        strategies = ["layernorm", "full"]
+        seeds = 2
+        ask = ["yo"]
+        tests = ["retrieval", "bitext"]
+        settings = {{ data = "{two_languages}", text = "{xlmr_folder}", vision = "{tiny_eyes["cnn"]}", epochs = 1 }}
+        grid = [{{ concepts = [8, "default"] }}, {{ strategies = ["frozen"], ask = [], tests = [] }}]
+        claims = [{{ kind = "parity", below_share = 0.5 }}, {{ kind = "keeps", test = "bitext" }}]
+        """,
+        encoding="utf-8",
+    )
+    return root
+
+
+def run_own(own: Path, **changes: Any) -> Comparison:
+    return mlilt.compare(experiment=str(own / "small.toml"), runs=own / "runs", progress=False, offline=True, **changes)
+
+
+def test_an_experiment_is_trained_assessed_judged_and_reported(
+    own: Path, monkeypatch: pytest.MonkeyPatch, two_languages: Path
+) -> None:
+    monkeypatch.chdir(own)
+    found = run_own(own)
+    study = found.study
+    assert not found.failures
+    assert found.page == Path("reports") / "small" / "index.html"
+    assert study.experiment is not None
+    assert study.experiment.name == "small"
+    # Sizes apart; the reference is trained on each.
+    assert [(g.setting.get("concepts"), [(r.strategy, r.seeds) for r in g.rows]) for g in study.groups] == [
+        (8, [("layernorm", [0, 1]), ("full", [0, 1])]),
+        (None, [("frozen", [0, 1]), ("layernorm", [0, 1]), ("full", [0, 1])]),
+    ]
+    for group in study.groups:
+        for run in group.runs:
+            asked = [(m.test, m.on, m.part) for m in study.assessed.get(run.folder, [])]
+            if run.record.config.strategy == "frozen":
+                assert not asked
+            else:
+                assert asked == [
+                    *(("retrieval", on, part) for on in ("sw", "yo") for part in ("text_to_image", "image_to_text")),
+                    ("bitext", "sw-yo", ""),
+                ]
+    [before] = study.before.values()
+    assert [(m.test, m.on) for m in before] == [("bitext", "sw-yo")]
+    # Retrieval in the run's own language is what its record has.
+    run = study.groups[0].runs[0]
+    own_language = study.measured([run], "retrieval", "sw", "recall_at_10", "text_to_image")
+    assert own_language is not None
+    value = run.results["all"].text_to_image.recall_at_10.value
+    assert float(own_language.values.mean()) == pytest.approx(value)
+    assert [result.kind for result in study.claims] == ["parity", "keeps"]
+    assert all(result.judgements for result in study.claims)
+
+
+def test_a_comparison_goes_on_where_it_was(own: Path, tmp_path: Path) -> None:
+    first = run_own(own, out=tmp_path)
+    files = {p: p.stat().st_mtime_ns for p in (own / "runs").rglob("*") if p.is_file() and p.name != ".lock"}
+    removed = own / "runs" / "sw-full-s1"
+    shutil.move(removed, tmp_path / "moved")
+    again = run_own(own, out=tmp_path)
+    # What was there is as it was; what was missing came to the same.
+    kept = {p: t for p, t in files.items() if not p.is_relative_to(removed)}
+    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+    assert weights(removed) == weights(tmp_path / "moved")
+    assert again.study.claims == first.study.claims
+
+
+def weights(run: Path) -> bytes:
+    return (run / record.WEIGHTS).read_bytes()
+
+
+def test_a_language_that_is_asked_later_needs_no_training(own: Path, tmp_path: Path, two_languages: Path) -> None:
+    run_own(own, out=tmp_path)
+    before = sorted((own / "runs").iterdir())
+    found = mlilt.compare(
+        runs=own / "runs", out=tmp_path, progress=False, ask="yo", data=str(two_languages), formats=["csv"]
+    )
+    assert sorted((own / "runs").iterdir()) == before
+    frozen = next(run for group in found.groups for run in group.runs if run.record.config.strategy == "frozen")
+    assert {m.on for m in found.study.assessed[frozen.folder]} == {"sw", "yo"}
+
+
+def test_what_cannot_be_assessed_is_a_failure_and_the_rest_is_compared(own: Path, tmp_path: Path) -> None:
+    run_own(own, out=tmp_path)
+    broken = tmp_path / "runs"
+    shutil.copytree(own / "runs", broken)
+    (broken / "sw-full-s0" / record.WEIGHTS).write_bytes(b"")
+    shutil.rmtree(broken / "sw-full-s0" / record.ASSESSED)
+    found = mlilt.compare(experiment=str(own / "small.toml"), runs=broken, out=tmp_path, progress=False)
+    [failure] = found.failures
+    assert failure.run == "sw-full-s0"
+    assert failure.reason.startswith("Not assessed: ")
+    assert [len(group.rows) for group in found.groups] == [2, 3]
+
+
+def test_another_run_can_be_what_others_are_held_against(write_run: Callable[..., Path], tmp_path: Path) -> None:
+    for seed in (0, 1):
+        for strategy, ranks in (("bitfit", [1, 20, 20]), ("layernorm", [1, 1, 20]), ("full", [1, 1, 1])):
+            write_run({"sw": ranks}, strategy=strategy, seed=seed)
+    write_run({"sw": [1, 1, 1]}, name="other", strategy="bitfit", epochs=3)
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    for named in ("sw-bitfit-s1", runs / "sw-bitfit-s0"):
+        found = mlilt.compare(runs=runs, out=out, against=named, formats=["json"])
+        group = next(g for g in found.groups if len(g.rows) == 3)
+        against = {row.strategy: row.difference["text_to_image"].interval.value for row in group.rows if row.difference}
+        assert against == {"layernorm": pytest.approx(100 / 3), "full": pytest.approx(200 / 3)}
+    shutil.move(runs / "other", tmp_path / "away" / "other")
+    with pytest.raises(UserError, match="differs from all that is compared"):
+        mlilt.compare(runs=runs, out=out, against=tmp_path / "away" / "other")
+
+
+def test_a_reference_elsewhere_joins_with_all_of_its_seeds(write_run: Callable[..., Path], tmp_path: Path) -> None:
+    write_run({"sw": [1, 20]}, strategy="bitfit")
+    for seed in (0, 1):
+        write_run({"sw": [1, 1]}, strategy="lora", seed=seed, runs=tmp_path / "other")
+    found = mlilt.compare(
+        runs=tmp_path / "runs", out=tmp_path, against=tmp_path / "other" / "sw-lora-s0", formats=["json"]
+    )
+    [group] = found.groups
+    assert {row.strategy: (row.seeds, row.difference is None) for row in group.rows} == {
+        "bitfit": ([0], False),
+        "lora": ([0, 1], True),
+    }
+
+
+def test_only_the_formats_that_were_asked_for_are_written(write_run: Callable[..., Path], tmp_path: Path) -> None:
+    write_run({"sw": [1, 20]})
+    found = mlilt.compare(runs=tmp_path / "runs", out=tmp_path / "out", formats=["csv", "md"])
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["report.md", "results.csv"]
+    assert found.page == tmp_path / "out" / "report.md"
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(build(), ["compare", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(
+    small_sw: Prepared, workplace: Path, write_run: Callable[..., Path]
+) -> None:
+    asked = ("--lang", "sw", "-s", "frozen", "-s", "full", "--concepts", 5, "--concepts", 6, "--seeds", 2)
+    asked = (*asked, "--data", small_sw.folder, "--dry-run", "--json")
+    first = json.loads(command(*asked).stdout)["runs"]
+    assert [(r["config"]["concepts"], r["config"]["seed"], r["config"]["strategy"], r["state"]) for r in first] == [
+        (concepts, seed, strategy, "missing")
+        for concepts in (5, 6)
+        for seed in (0, 1)
+        for strategy in ("frozen", "full")
+    ]
+    assert not (workplace / "runs").exists()
+    there = first[1]["config"]
+    write_run({"sw": [1]}, data_sha256=corpus.digest(RunConfig(**there)), **there)
+    again = json.loads(command(*asked).stdout)["runs"]
+    assert [r["state"] for r in again] == ["missing", "finished", *["missing"] * 6]
+    said = command(*asked[:-1]).stdout
+    assert "7 of 8 runs are to be trained; nothing was." in said
+    assert [p.name for p in (workplace / "runs").iterdir()] == ["sw-full-c5-s0"]
+
+
+def test_experiments_are_listed() -> None:
+    listed = {each["name"]: each for each in json.loads(command("--list", "--json").stdout)}
+    assert sorted(listed) == experiments.names()
+    assert listed["parity"]["title"] == experiments.find("parity").title
+    said = command("--list").stdout
+    assert all(name in said for name in listed)
+
+
+def test_the_report_is_opened_in_the_browser(write_run: Callable[..., Path], workplace: Path) -> None:
+    write_run({"sw": [1, 20]})
+    browser = workplace / "browser"
+    browser.write_text('#!/bin/sh\nprintf %s "$1" > opened\n', encoding="utf-8")
+    browser.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "mlilt", "compare", "--open"],
+        env={**os.environ, "BROWSER": f"{browser} %s"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "No browser" not in done.stderr
+    opened = (workplace / "opened").read_text(encoding="utf-8")
+    assert opened == (workplace / "reports" / "index.html").resolve().as_uri()

@@ -38,8 +38,11 @@ def test_a_joint_run_is_in_the_group_of_each_of_its_languages_with_that_language
                 assert layernorm.figures[direction][f"recall_at_{k}"].value == pytest.approx(reached)
             mrr = sum(1 / place for place in places) / len(places)
             assert layernorm.figures[direction]["mrr"].value == pytest.approx(mrr)
-    assert groups["sw", "sw+yo"].rows[0].share_of_full == pytest.approx(3 / 4)
-    assert groups["yo", "sw+yo"].rows[0].share_of_full == pytest.approx((1 / 3) / (2 / 3))
+    share = groups["sw", "sw+yo"].rows[0].share_of_full
+    assert share is not None
+    assert share.value == pytest.approx(3 / 4)
+    # In one of nine draws of three queries full-model training finds nothing: there is no upper end.
+    assert groups["yo", "sw+yo"].rows[0].share_of_full is None
     assert groups["sw", "sw"].rows[0].figures["text_to_image"]["recall_at_10"].value == 0.25
     assert groups["sw", "sw"].rows[0].difference is None
 
@@ -149,7 +152,81 @@ def test_rows_are_held_against_the_full_training_that_fits(
         assert row.difference is not None
         own, its = (r.figures["text_to_image"]["recall_at_10"].value for r in (row, full))
         assert row.difference["text_to_image"].interval.value == pytest.approx(100 * (own - its))
-        assert row.share_of_full == pytest.approx(own / its)
+        assert row.share_of_full is not None
+        assert row.share_of_full.value == pytest.approx(own / its)
+        assert row.share_of_full.low <= row.share_of_full.value <= row.share_of_full.high
+
+
+def test_recall_is_told_by_category_and_length_where_there_are_concepts_enough(write_run: Write) -> None:
+    # The fixture's odd queries are animals, the others food; the n-th has 3 + n tokens.
+    places = [1, 11, 1, 11, 1, 1, 11, 1, 1, 1, 11, 1]
+    [group] = grouped(write_run({"sw": places}), write_run({"sw": places[::-1]}, seed=1))
+    [row] = group.rows
+    hits = [[place <= 10 for place in order] for order in (places, places[::-1])]
+
+    def share(keep: Callable[[int], bool]) -> float:
+        return sum(hit for order in hits for n, hit in enumerate(order) if keep(n)) / sum(2 * keep(n) for n in range(12))
+
+    assert {name: found.value for name, found in row.by_category.items()} == {
+        "animals": pytest.approx(share(lambda n: n % 2 == 1)),
+        "food": pytest.approx(share(lambda n: n % 2 == 0)),
+    }
+    # 3 queries have 5 tokens or fewer, 3 have 6 to 8, 4 have 9 to 12: too few concepts to tell anything.
+    assert row.by_length == {}
+    [longer] = grouped(write_run({"sw": places * 2}, name="longer"))
+    assert {name: found.value for name, found in longer.rows[0].by_length.items()} == {
+        "13 tokens or more": pytest.approx(sum(place <= 10 for place in (places * 2)[10:]) / 14)
+    }
+
+
+def test_p_is_adjusted_for_all_methods_of_a_group(write_run: Write) -> None:
+    full = write_run({"sw": [1] * 40}, strategy="full")
+    better = write_run({"sw": [1] * 40}, strategy="bitfit")
+    worse = write_run({"sw": [20] * 40}, strategy="layernorm")
+    alone = {row.strategy: row for row in grouped(full, worse)[0].rows}["layernorm"]
+    rows = {row.strategy: row for row in grouped(full, worse, better)[0].rows}
+    assert alone.difference is not None
+    assert rows["layernorm"].difference is not None
+    assert rows["bitfit"].difference is not None
+    for direction in results.DIRECTIONS:
+        # Of two the smaller is doubled (Holm).
+        assert rows["layernorm"].difference[direction].p == pytest.approx(2 * alone.difference[direction].p)
+        assert rows["layernorm"].difference[direction].verdict == "worse"
+        assert rows["bitfit"].difference[direction].p == 1
+        assert rows["bitfit"].difference[direction].verdict == "no difference shown"
+
+
+def test_no_share_is_told_of_full_training_that_finds_nothing(write_run: Write) -> None:
+    [group] = grouped(write_run(RANKS), write_run({"sw": [50, 60, 70, 80]}, strategy="full"))
+    layernorm, _ = group.rows
+    assert layernorm.difference is not None
+    assert layernorm.share_of_full is None
+
+
+def test_a_reference_is_what_all_other_rows_are_held_against(write_run: Write) -> None:
+    folders = [
+        write_run({"sw": ranks}, strategy=name)
+        for name, ranks in (("bitfit", [1, 1, 20, 20]), ("layernorm", [1, 1, 1, 20]), ("full", [1, 1, 1, 1]))
+    ]
+    runs = [run for folder in folders for run in results.read_run(folder)]
+    [group] = results.group(runs, reference=runs[1])
+    found = {row.strategy: row for row in group.rows}
+    assert group.baseline(found["bitfit"]) is group.baseline(found["full"]) is found["layernorm"]
+    assert found["layernorm"].difference is None
+    for name, points in (("bitfit", -25), ("full", 25)):
+        difference = found[name].difference
+        assert difference is not None
+        assert difference["text_to_image"].interval.value == pytest.approx(points)
+
+
+def test_groups_are_in_the_order_of_languages_and_then_of_size(write_run: Write) -> None:
+    folders = [
+        write_run({lang: [1, 2, 3]}, **({"concepts": concepts} if concepts else {}))
+        for lang in ("yo", "sw")
+        for concepts in (None, 1000, 50, 200)
+    ]
+    found = [(group.language, group.setting.get("concepts")) for group in grouped(*folders)]
+    assert found == [(lang, concepts) for lang in ("sw", "yo") for concepts in (50, 200, 1000, None)]
 
 
 def test_queries_in_a_language_that_the_record_does_not_know_are_refused(write_run: Write) -> None:

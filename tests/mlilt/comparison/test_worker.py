@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -98,14 +96,14 @@ def test_what_one_run_cannot_do_is_its_own_failure(small: Callable[..., RunConfi
     assert record.read(tmp_path / "yes").config == small()
 
 
-def test_a_crash_is_told_with_its_exit_code(small: Callable[..., RunConfig], tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    # Not JSON, though a run that was stopped is to go on from it: nothing that a user is expected to do.
-    (tmp_path / "run" / record.CHECKPOINT).mkdir()
-    configs.write(small(), tmp_path / "run" / record.CONFIG)
+def test_a_crash_is_told_with_its_exit_code(
+    small: Callable[..., RunConfig], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with Worker(offline=True, progress=False) as one:
-        with pytest.raises(UserError, match="exit code 1|could not be written"):
-            one.train(small(), tmp_path / "run")
+        # No user can name such a folder, so that nothing says what to do.
+        with pytest.raises(UserError, match=r"failed \(exit code 1\); see above"):
+            one.train(small(), tmp_path / "a\0b")
+        assert "ValueError" in capfd.readouterr().err
         one.train(small(), tmp_path / "other")
 
 

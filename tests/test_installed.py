@@ -54,9 +54,22 @@ def test_templates_strategies_and_catalog_are_in_it(installed: Path) -> None:
         "print(*catalog.names('text'), *catalog.names('vision'))"
     )
     templates, strategies, towers = python(installed, code).splitlines()
-    assert templates == "index.html report.md"
+    assert set(templates.split()) == {path.name for path in (ROOT / "mlilt" / "comparison" / "templates").iterdir()}
+    assert {"index.html", "report.md"} <= set(templates.split())
     assert {"layernorm", "full", "clip", "lilt-da"} <= set(strategies.split())
     assert {"e5-small", "efficientnet-lite0"} <= set(towers.split())
+
+
+def test_experiments_are_in_it(installed: Path) -> None:
+    code = (
+        "from mlilt.comparison import experiment as e; print(e.__file__); print(*e.names())\n"
+        "print(*(e.find(name).title for name in e.names()), sep='|')"
+    )
+    where, names, titles = python(installed, code).splitlines()
+    assert Path(where).is_relative_to(installed)
+    root = ROOT / "experiments"
+    assert set(names.split()) == {p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.toml")}
+    assert len(set(titles.split("|"))) == len(names.split())
 
 
 def test_nothing_but_the_packages_is_in_it(installed: Path) -> None:

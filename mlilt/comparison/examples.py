@@ -129,7 +129,8 @@ def _thumbnails(config: RunConfig, language: str, sha256: str, wanted: set[str])
         captions = {row.image_id: row.captions[0] for row in data.read_rows(folder, "test", language)}
         pictures = data.read_pictures(folder, "test", wanted)
         found = {image_id: Thumbnail(_data_uri(picture), captions[image_id]) for image_id, picture in pictures}
-    except UserError:
+    except (UserError, OSError):
+        # OSError: a picture that is none.
         return None
     return found if wanted <= found.keys() else None
 

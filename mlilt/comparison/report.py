@@ -48,7 +48,7 @@ def write(study: Study, folder: Path, formats: Collection[str] = FORMATS.keys())
         formats: what of `FORMATS`; figures as SVG and PNG.
 
     Returns:
-        The page, or the first file if no page is asked for; of figures their folder.
+        The page, or the first file if no page is asked for; of figures alone their folder, if any are drawn.
 
     Raises:
         UserError: an unknown format, or the folder cannot be written.
@@ -60,16 +60,13 @@ def write(study: Study, folder: Path, formats: Collection[str] = FORMATS.keys())
             raise UnknownNameError("format", name, FORMATS)
     asked = [name for name in FORMATS if name in formats]
     drawn = plots.draw(study) if {"html", "figures"} & set(asked) else []
-    try:
-        for path, content in _files(study, asked, drawn):
-            _replace(folder / path, content)
-    except OSError as error:
-        raise UserError(f"The report could not be written: {error}. Name another folder: --out.") from error
+    for path, content in _files(study, asked, drawn):
+        _replace(folder / path, content)
     return folder / FORMATS[asked[0]]
 
 
 def _files(study: Study, asked: Sequence[str], drawn: Sequence[Plot]) -> Iterator[tuple[str, bytes]]:
-    """Each file by its path, smallest work first; every statistic is computed once."""
+    """Each file by its path; every statistic is computed once."""
     measured, sure = kept.gather(study), kept.calibration(study)
     made = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     facts = _facts(study, asked, drawn, measured, sure) | {"made": made}
@@ -100,10 +97,13 @@ class _Counter:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.part")
-    partial.write_bytes(content)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"The report could not be written: {error}. Name another folder: --out.") from error
 
 
 def _rendered(template: str, facts: dict[str, Any]) -> bytes:
@@ -144,7 +144,7 @@ def _facts(
         "title": experiment.title if experiment else _TITLE,
         "experiment": experiment,
         "facts": _about(study),
-        "asked": {name: FORMATS[name] for name in asked},
+        "asked": {name: FORMATS[name] for name in asked if drawn or name != "figures"},
         "version": __version__,
         "claims": [(result, *tables.claims(result)) for result in study.claims],
         "overviews": tables.overviews(study),

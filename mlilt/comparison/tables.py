@@ -215,10 +215,10 @@ _CHANGES = {WITH: "change: pairs with a language trained", WITHOUT: "change: oth
 
 
 class Tested(NamedTuple):
-    """What is kept by one test: its means, and what these are made of by language, a table a group."""
+    """What is kept by one test: its means, if any, and what these are made of by language, a table a group."""
 
     title: str
-    means: Table
+    means: Table | None
     by_language: list[Table]
 
 
@@ -230,7 +230,8 @@ def kept(study: Study, found: Sequence[Kept]) -> list[Tested]:
         # A vision tower that is frozen sees what it saw before.
         members = [k for k in found if k.test == test and (test != "neighbours" or k.row.towers.vision_trains)]
         if members:
-            made.append(Tested(title, shown.get(test, _untrained)(study, members), _by_language(study, members)))
+            means = shown.get(test, _untrained)(study, members)
+            made.append(Tested(title, means if means.rows else None, _by_language(study, members)))
     return made
 
 

@@ -45,6 +45,8 @@ RC = {
     "errorbar.capsize": 2.5,
     "figure.facecolor": "none",
     "font.family": "sans-serif",
+    # The one that matplotlib brings; each text of an SVG repeats the list.
+    "font.sans-serif": ["DejaVu Sans"],
     "grid.alpha": 0.18,
     "grid.color": INK,
     "legend.frameon": False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
@@ -44,7 +43,7 @@ def runs(write_run: Callable[..., Path]) -> Make:
         for seed, hits in enumerate(by_seed):
             ranks = [1 if (n - seed) % QUERIES < hits else 60 for n in range(QUERIES)]
             name = f"{language}-{'-'.join(f'{v}' for v in settings.values())}-s{seed}".replace("/", "_")
-            ranked = {code: ranks for code in language.split("+")}
+            ranked = dict.fromkeys(language.split("+"), ranks)
             for run in results.read_run(write_run(ranked, name=name, seed=seed, **settings)):
                 record = run.record.model_copy(update=about or {})
                 changed = record.model_copy(update={"costs": record.costs.model_copy(update=costs or {})})
@@ -142,9 +141,12 @@ def test_chance_is_a_line_where_it_is_near(runs: Make) -> None:
 
 
 def test_the_mean_over_languages_has_the_interval_of_all(runs: Make) -> None:
-    groups = results.group(
-        [r for code, hits in (("sw", 10), ("yo", 30)) for s, h in ((SMALL, hits), (FULL, 20)) for r in runs(code, [h, h + 1], **s)]
-    )  # fmt: skip
+    made = [
+        runs(code, [at, at + 1], **method)
+        for code, hits in (("sw", 10), ("yo", 30))
+        for method, at in ((SMALL, hits), (FULL, 20))
+    ]
+    groups = results.group([run for each in made for run in each])
     plot = drawn(Study(groups))["quality-share-mean-of-2-languages"]
     assert plot.group is None
     expected = statistics.mean([group.sample(row(group, "layernorm")) for group in groups])
@@ -275,7 +277,7 @@ def test_low_resource_curves_are_of_each_language_and_their_mean(scarce: Study) 
     upper, lower = axes_of(mean)
     # 200 concepts have 400 pictures an epoch: 3,200 are of 1,600.
     places = [50, 200, 1600]
-    assert [label.get_text() for label in upper.get_xticklabels()] == ["50", "200", "all\n≈1,600"]
+    assert [label.get_text() for label in lower.get_xticklabels()] == ["50", "200", "all\n≈1,600"]
     expected = [14 / QUERIES, 18 / QUERIES, 22 / QUERIES]
     assert points(upper)["layernorm"] == [pytest.approx(p) for p in zip(places, expected, strict=True)]
     [differences] = (list(map(tuple, c.lines[0].get_xydata().tolist())) for c in lower.containers)
@@ -291,15 +293,14 @@ def test_low_resource_curves_are_of_each_language_and_their_mean(scarce: Study) 
     assert marks == [pytest.approx(crossing)]
     assert [text.get_text() for text in lower.texts] == ["140"]
     assert "changes its sign at about 140" in mean.alt
-    assert "from 50 to all, ≈1,600 concepts: layernorm 35.0 to 55.0 %; full (lit) 25.0 to 75.0 %" in mean.alt
+    assert "from 50 to all, ≈1,600 concepts: layernorm 35.0 to 55.0 %; full (lit) 20.0 to 75.0 %" in mean.alt
 
 
 def test_how_many_all_concepts_are_may_be_unknown(runs: Make) -> None:
     found = [r for n in ({"concepts": 50}, {}) for m in (SMALL, FULL) for r in runs("sw", [10, 12], **m, **n)]
     plot = drawn(Study(results.group(found)))["low-resource-sw"]
-    upper, _ = axes_of(plot)
-    assert [label.get_text() for label in upper.get_xticklabels()] == ["50", "all"]
-    assert "layernorm +0.0" in plot.alt.replace("layernorm 0.0", "layernorm +0.0")
+    _, lower = axes_of(plot)
+    assert [label.get_text() for label in lower.get_xticklabels()] == ["50", "all"]
     assert "keeps its sign" in plot.alt
 
 
@@ -475,7 +476,7 @@ def test_files_are_the_same_each_time_and_take_the_colour_of_the_text_around_the
         assert _style.INK not in plot.svg
         # Neither a rule for the page's own elements, nor an address to be asked for.
         assert "<style" not in plot.svg
-        assert "matplotlib" not in plot.svg
+        assert "<metadata" not in plot.svg
         assert plot.title not in plot.alt
         assert plot.alt.endswith(".")
         assert plot.png.startswith(b"\x89PNG")
@@ -491,4 +492,3 @@ def test_full_training_has_the_colour_of_text_and_methods_keep_theirs(kept: Stud
     assert len(set(colours)) == len(by_method) == 3
     assert [look["color"] for m, look in by_method.items() if m.towers == results.CLIP] == [_style.INK]
     assert len({(look["marker"], str(look["linestyle"])) for look in by_method.values()}) == 3
-    assert math.isclose(len(_style.COLOURS), len(set(_style.COLOURS)))

@@ -165,7 +165,9 @@ def test_recall_is_told_by_category_and_length_where_there_are_concepts_enough(w
     hits = [[place <= 10 for place in order] for order in (places, places[::-1])]
 
     def share(keep: Callable[[int], bool]) -> float:
-        return sum(hit for order in hits for n, hit in enumerate(order) if keep(n)) / sum(2 * keep(n) for n in range(12))
+        return sum(hit for order in hits for n, hit in enumerate(order) if keep(n)) / sum(
+            2 * keep(n) for n in range(12)
+        )
 
     assert {name: found.value for name, found in row.by_category.items()} == {
         "animals": pytest.approx(share(lambda n: n % 2 == 1)),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from mlilt import record
 from mlilt.comparison import Comparison, results, words
 from mlilt.comparison.results import Group
+from mlilt.evaluation.statistics import Estimate
 
 RANKS = {"sw": [1, 3, 7, 20]}
 Write = Callable[..., Path]
@@ -35,6 +38,31 @@ def test_sizes_have_three_digits(count: float, unit: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("found", "signed", "said"),
+    [
+        ((0.5, 0.25, 0.75), False, "50.0 [25.0, 75.0]"),
+        ((0.031, -0.0101, 0.2), True, "+3.1 [−1.0, +20.0]"),
+        # A zero has no sign, whatever it was rounded from.
+        ((-0.0001, -0.5, 0.0004), True, "0.0 [−50.0, 0.0]"),
+        ((1.2, 0.5, math.inf), False, "120.0 [50.0, ∞]"),
+        ((1.2, -math.inf, math.nan), False, "120.0 [−∞, ∞]"),
+        ((math.nan, math.nan, math.nan), False, "–"),
+    ],
+)
+def test_intervals_are_told_without_what_is_no_number(
+    found: tuple[float, float, float], signed: bool, said: str
+) -> None:
+    assert words.bracketed(Estimate(*found), 100, signed=signed) == said
+
+
+@pytest.mark.parametrize(
+    ("p", "said"), [(1.0, "1"), (0.0521, "0.052"), (0.001, "0.001"), (0.00099, "p < 0.001"), (0.0, "p < 0.001")]
+)
+def test_p_values_have_two_digits(p: float, said: str) -> None:
+    assert words.p_value(p) == said
+
+
+@pytest.mark.parametrize(
     ("seconds", "said"), [(0.4, "0 s"), (99, "99 s"), (100, "1 min 40 s"), (3599.7, "1 h 00 min"), (7300, "2 h 01 min")]
 )
 def test_durations(seconds: float, said: str) -> None:
@@ -48,7 +76,9 @@ def test_the_method_states_pool_and_chance(compared: tuple[Comparison, Path, Pat
     assert f"recall@10 of {100 * text.chance_recall_at_10:.1f} %." in said
     assert f"{text.queries} captions, each asked among {text.pool} pictures" in said
     for row in group.rows:
-        assert f"{row.lr:g}" in words.cells(group, row)
+        shown = dict(zip(words.header(group), words.cells(group, row), strict=True))
+        assert (shown["lr"], shown["seeds"]) == (f"{row.lr:g}", str(len(row.seeds)))
+        assert shown["nDCG@10"] == f"{row.figures['text_to_image']['ndcg_at_10'].value:.3f}"
 
 
 def test_groups_of_one_title_say_in_what_they_differ(write_run: Write) -> None:
@@ -57,6 +87,12 @@ def test_groups_of_one_title_say_in_what_they_differ(write_run: Write) -> None:
     other = grouped(write_run(RANKS, name="other", batch_size=64))
     said = [title.rpartition("; ")[2] for title in words.titles([alone, *other])]
     assert said == ["batch_size 128", "batch_size 64"]
+    points = grouped(write_run(RANKS, concepts=50), write_run(RANKS, concepts=100), write_run(RANKS, name="all"))
+    assert [title.rpartition("; ")[2] for title in words.titles(points)] == [
+        "50 concepts",
+        "100 concepts",
+        "all concepts",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +111,7 @@ def test_titles_say_what_is_not_the_default(write_run: Write, settings: dict[str
 
 
 def test_titles_say_what_was_trained_on_together(write_run: Write) -> None:
-    titles = words.titles(grouped(write_run({"sw": [1], "yo": [2], "en": [3]})))
+    titles = words.titles(grouped(write_run({"sw": [1, 1], "yo": [2, 2], "en": [3, 3]})))
     assert [title.partition(":")[0] for title in titles] == [
         "English, trained together with Swahili, Yoruba",
         "Swahili, trained together with Yoruba, English",
@@ -123,6 +159,53 @@ def test_labels_show_learning_rates_where_they_tell_rows_apart(write_run: Write)
     }
 
 
+def test_cells_say_why_a_figure_is_not_there(write_run: Write) -> None:
+    [alone] = grouped(write_run(RANKS))
+    [held] = grouped(write_run({"sw": [1, 50, 60, 70]}, name="a"), write_run(RANKS, name="b", strategy="full"))
+    [nothing] = grouped(write_run(RANKS, name="c"), write_run({"sw": [50] * 4}, name="d", strategy="full"))
+
+    def shown(group: Group, place: int = 0) -> dict[str, str]:
+        return dict(zip(words.header(group), words.cells(group, group.rows[place]), strict=True))
+
+    assert shown(alone)["R@10 − full, points"] == "– no full training"
+    assert shown(held, 1)["R@10 − full, points"] == "– full training"
+    assert shown(nothing)["% of full"] == "– often nothing found"
+    assert shown(held)["R@10 − full, points"].startswith("−50.0 [")
+    # What was not counted is a dash, and energy that nothing told has no column.
+    assert shown(alone)["FLOPs/pair"] == "–"
+    assert "energy" not in shown(alone)
+    assert "Energy is left out: nothing on this machine told it" in words.method(alone)
+
+
+def test_known_energy_has_a_column(write_run: Write) -> None:
+    folder = write_run(RANKS)
+    about = record.read(folder)
+    costs = about.costs.model_copy(update={"energy_kwh": 0.0123, "energy_source": "RAPL", "flops_per_pair": 3.75e8})
+    record.write(about.model_copy(update={"costs": costs}), folder)
+    [group] = grouped(folder)
+    shown = dict(zip(words.header(group), words.cells(group, group.rows[0]), strict=True))
+    assert (shown["energy"], shown["FLOPs/pair"]) == ("12.3 Wh", "375 M")
+    assert "Energy: RAPL." in words.method(group)
+
+
+def test_a_reference_is_named_where_full_training_would_be(write_run: Write) -> None:
+    folders = write_run(RANKS, strategy="bitfit"), write_run(RANKS), write_run(RANKS, strategy="full")
+    runs = [run for folder in folders for run in results.read_run(folder)]
+    [group] = results.group(runs, reference=runs[0])
+    assert "R@10 − reference, points" in words.header(group)
+    assert "is to the reference that was asked for, bitfit." in words.method(group)
+    assert len(words.findings(group)) == 2
+    assert all("recall@10 of the reference, bitfit (" in said for said in words.findings(group))
+
+
+def test_the_method_says_whether_intervals_hold_how_seeds_vary(write_run: Write) -> None:
+    one = write_run(RANKS)
+    [single] = grouped(one)
+    [both] = grouped(one, write_run(RANKS, seed=1), write_run(RANKS, strategy="bitfit"))
+    assert "of one seed alone they do not hold how much another would change" in words.method(single)
+    assert "but for bitfit, with one seed: how much another would change is not in them" in words.method(both)
+
+
 LIT = ({"strategy": "full"},)
 CLIP = ({"strategy": "full", "vision_strategy": "full", "vision_lr": 1e-4},)
 
@@ -163,5 +246,5 @@ def test_the_method_says_where_the_vision_tower_is_frozen_and_how_many_processes
 
 
 def test_without_full_training_of_rows_whose_vision_tower_trains_clip_is_what_to_train(write_run: Write) -> None:
-    groups = grouped(write_run({"sw": [1], "yo": [1]}, vision_strategy="bitfit", vision_lr=1e-3))
+    groups = grouped(write_run({"sw": [1, 1], "yo": [1, 1]}, vision_strategy="bitfit", vision_lr=1e-3))
     assert ["`mlilt train --lang sw --lang yo --strategy clip`" in words.findings(g)[0] for g in groups] == [True] * 2

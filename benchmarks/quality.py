@@ -55,7 +55,7 @@ def run(folder: Path | None = None) -> None:
                     f"**{mean:.1f}**",
                     *at,
                     percent(row.figures["text_to_image"]["recall_at_10"]),
-                    points(row.difference["text_to_image"] if row.difference else None),
+                    points(row.difference["text_to_image"].interval) if row.difference else "–",
                 )
             )
     show(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -118,13 +119,18 @@ class Claim(Protocol):
         ...
 
 
-def against_full(study: Study) -> Iterator[tuple[Group, Row, Row]]:
-    """Each row that is held against another, with that."""
+def against_full(study: Study, below_share: float = math.inf) -> Iterator[tuple[Group, Row, Row]]:
+    """Each row that is held against another, with that, if it trains less than a share of the parameters."""
     for group in study.groups:
         for row in group.rows:
             full = group.baseline(row)
-            if full is not None:
+            if full is not None and row.share < below_share:
                 yield group, row, full
+
+
+def of_queries(study: Study, held: Iterable[tuple[Group, Row, Row]]) -> list[Case]:
+    """A case of each row and what it is held against, query by query: recall@10, text -> image."""
+    return [case(study, group, row, [(group.sample(row), group.sample(full))]) for group, row, full in held]
 
 
 def case(study: Study, group: Group, row: Row, pairs: list[tuple[Sample, Sample]]) -> Case:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from mlilt.comparison.claims._base import Case, against_full, case, claim, option
+from mlilt.comparison.claims._base import Case, against_full, claim, of_queries, option
 from mlilt.comparison.study import Study
 
 
@@ -28,8 +28,4 @@ class CLAIM:
         )
 
     def cases(self, study: Study) -> list[Case]:
-        return [
-            case(study, group, row, [(group.sample(row), group.sample(full))])
-            for group, row, full in against_full(study)
-            if row.share < self.below_share
-        ]
+        return of_queries(study, against_full(study, self.below_share))

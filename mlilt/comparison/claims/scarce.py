@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from mlilt.comparison.claims._base import Case, against_full, case, claim, option
+from mlilt.comparison.claims._base import Case, against_full, claim, of_queries, option
+from mlilt.comparison.results import Group
 from mlilt.comparison.study import Study
 
 
@@ -21,8 +22,9 @@ class CLAIM:
         return f"With up to {self.concepts:,} concepts, training a part is better than full-model training."
 
     def cases(self, study: Study) -> list[Case]:
-        return [
-            case(study, group, row, [(group.sample(row), group.sample(full))])
-            for group, row, full in against_full(study)
-            if (group.setting.get("concepts") or self.concepts + 1) <= self.concepts
-        ]
+        scarce = (held for held in against_full(study) if self._is_scarce(held[0]))
+        return of_queries(study, scarce)
+
+    def _is_scarce(self, group: Group) -> bool:
+        concepts = group.setting.get("concepts")
+        return concepts is not None and concepts <= self.concepts

@@ -214,7 +214,8 @@ def test_claims_are_told_with_their_verdicts_in_words(browser: Browser, whole: t
         assert f"### {result.says}\n\n{result.summary}\n" in markdown
         for j in result.judgements:
             signed = result.quantity.endswith("points")
-            value = f"{j.value:+.1f}" if signed else f"{j.value:.1f}"
+            # A zero has no sign.
+            value = f"{j.value:{'+' if signed and round(j.value, 1) else ''}.1f}"
             expected.append(
                 (j.subject, value.replace("-", "−"), words.p_value(j.p), f"{words.SYMBOLS[j.verdict]} {j.verdict}")
             )
@@ -222,7 +223,7 @@ def test_claims_are_told_with_their_verdicts_in_words(browser: Browser, whole: t
         assert row[0] == subject
         assert row[2].startswith(f"{value} [")
         assert (row[-2], row[-1]) == (p, verdict)
-        assert f"| {row[-2].replace('|', '')} | {verdict} |" in markdown
+        assert f"| {' | '.join(row)} |" in markdown
 
 
 def test_nothing_serious_stands_in_the_way_of_anyone(

@@ -72,13 +72,12 @@ def gather(study: Study) -> list[Kept]:
 def _of_test(study: Study, group: Group, row: Row, test: str) -> list[Kept]:
     part, figure = FIGURES[test]
     members, full = group.members(row), group.baseline(row)
-    seeds = tuple(run.record.config.seed for run in members)
 
     def held(thing: str) -> Sample | None:
         return study.measured(group.members(full), test, thing, figure, part) if full else None
 
     after = _known(study.things(test, part), lambda thing: study.measured(members, test, thing, figure, part))
-    before = _known(after, lambda thing: study.measured_before(members[0], test, thing, figure, part, seeds))
+    before = _known(after, lambda thing: study.measured_before(members, test, thing, figure, part))
     against = _known(after, held)
     chance = _chance(study, members[0], test, part, figure)
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -434,10 +435,20 @@ def sample(
     places = [place for place in range(len(asked.queries)) if keep is None or keep(place)]
     return Sample(
         values=np.stack([run.asked[direction, pool].values(figure)[places] for run in runs]),
-        seeds=tuple(run.record.config.seed for run in runs),
+        seeds=tuple(seed_of(run) for run in runs),
         items=tuple(asked.queries[place] for place in places),
         clusters=tuple(asked.concepts[place] for place in places),
     )
+
+
+def seed_of(run: Run) -> int:
+    """A number that is a run's seed and the languages that it was trained on in one.
+
+    What a seed does to a run on one language's data it does not do to another's: the two are drawn by themselves. A run
+    that is asked in several languages is one run.
+    """
+    languages = hashlib.sha256(run.record.config.lang.encode()).digest()
+    return int.from_bytes(languages[:6]) << 64 | run.record.config.seed
 
 
 def length_of(tokens: int) -> str:

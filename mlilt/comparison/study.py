@@ -12,7 +12,7 @@ import numpy as np
 
 from mlilt.assessment import Measured
 from mlilt.comparison.grid import Failure
-from mlilt.comparison.results import Group, Row, Run
+from mlilt.comparison.results import Group, Row, Run, seed_of
 from mlilt.evaluation.statistics import Sample
 from mlilt.record import RunRecord
 
@@ -81,14 +81,14 @@ class Study:
     ) -> Sample | None:
         """What runs that differ in their seeds alone reached in a test by item; None if not all were put to it."""
         found = [_find(self.assessed.get(run.folder, []), test, on, part) for run in runs]
-        return _sample([(run.record.config.seed, m) for run, m in zip(runs, found, strict=True)], figure)
+        return _sample([(seed_of(run), m) for run, m in zip(runs, found, strict=True)], figure)
 
     def measured_before(
-        self, run: Run, test: str, on: str, figure: str = "accuracy", part: str = "", seeds: Sequence[int] = (0,)
+        self, runs: Sequence[Run], test: str, on: str, figure: str = "accuracy", part: str = ""
     ) -> Sample | None:
-        """The same of the towers that a run started from: equal for all seeds."""
-        there = _find(self.before.get(towers_key(run.record), []), test, on, part)
-        return _sample([(seed, there) for seed in seeds], figure)
+        """The same of the towers that runs started from: equal for all seeds."""
+        there = _find(self.before.get(towers_key(runs[0].record), []), test, on, part)
+        return _sample([(seed_of(run), there) for run in runs], figure)
 
     def rows(self) -> list[tuple[Group, Row]]:
         """Each row with its group."""

@@ -64,7 +64,7 @@ def changes(study: Study, group: Group, test: _Test) -> dict[Method, Pairs]:
         runs = group.members(row)
         for on in study.things(test.name):
             after = study.measured(runs, test.name, on)
-            before = study.measured_before(runs[0], test.name, on, seeds=after.seeds) if after else None
+            before = study.measured_before(runs, test.name, on) if after else None
             if after is not None and before is not None and set(after.items) == set(before.items):
                 found.setdefault(row.method, {})[on] = after, before
     shared = [on for on in study.things(test.name) if all(on in each for each in found.values())]

@@ -102,6 +102,16 @@ def test_several_languages_are_judged_together_first(study: Callable[..., Study]
     assert pooled.value == pytest.approx(np.mean([j.value for j in languages]))
 
 
+def test_what_seeds_do_in_one_language_they_do_not_do_in_another(study: Callable[..., Study]) -> None:
+    """Ten languages tell more than one that is as uncertain, though the seeds have the same numbers."""
+    codes = ("sw", "yo", "am", "qu", "te", "ha", "zu", "hi", "fr", "ar")
+    reached = (([5, 20, 35], SMALL), ([20] * 3, FULL))
+    made = study(*((code, hits, setting) for code in codes for hits, setting in reached))
+    pooled, *languages = judged("parity", made, below_share=0.5).judgements
+    widths = [j.high - j.low for j in languages]
+    assert pooled.high - pooled.low < 0.6 * min(widths)
+
+
 def test_a_reader_is_told_what_holds_where(study: Callable[..., Study]) -> None:
     made = study(("sw", [20, 20, 20], SMALL), ("sw", [20, 20, 20], FULL))
     assert judged("parity", made, below_share=0.5).summary == "Of 1 single comparisons it holds in 1."
@@ -197,11 +207,13 @@ def test_what_towers_knew_before_is_found_by_the_towers(study: Callable[..., Stu
     made = study(("sw", [20], SMALL), ("sw", [20], FULL))
     run = made.groups[0].runs[0]
     known = Study(made.groups, before={towers_key(run.record): [measured("sw-yo", 7, "bitext")]})
-    found = known.measured_before(run, "bitext", "sw-yo", seeds=(0, 4))
+    other = run.record.config.model_copy(update={"seed": 4})
+    runs = [run, run._replace(record=run.record.model_copy(update={"config": other}))]
+    found = known.measured_before(runs, "bitext", "sw-yo")
     assert found is not None
     assert found.values.tolist() == [[float(n < 7) for n in range(QUERIES)]] * 2
-    assert found.seeds == (0, 4)
-    assert known.measured_before(run, "bitext", "am-yo") is None
+    assert found.seeds == tuple(map(results.seed_of, runs))
+    assert known.measured_before(runs, "bitext", "am-yo") is None
 
 
 @pytest.mark.parametrize(

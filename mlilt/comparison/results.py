@@ -398,7 +398,11 @@ def _row(method: Method, runs: list[Run], held_against: list[Run] | None) -> Row
         projections=trained.projections + trained.scalars,
         share=trained.share,
         figures={direction: _figures(runs, direction) for direction in DIRECTIONS},
-        by_source={source: _share_of_hits(sample(runs, pool=source)) for source in runs[0].results if source != "all"},
+        by_source={
+            source: _share_of_hits(sample(runs, pool=source))
+            for source in runs[0].results
+            if source != "all" and len(set(runs[0].asked["text_to_image", source].concepts)) > 1
+        },
         by_category=_by(runs, asked.categories),
         by_length=_by(runs, [length_of(tokens) for tokens in asked.tokens]),
         baseline=held_against[0].record.config.method if held_against is not None else None,

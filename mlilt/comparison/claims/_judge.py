@@ -14,8 +14,10 @@ from mlilt.comparison.claims._base import Case, Claim, Judgement, Result
 from mlilt.comparison.study import Study
 from mlilt.evaluation import statistics
 
-# Draws of the bootstrap: enough for the smallest p to survive the correction for a few hundred judgements.
-RESAMPLES = 10_000
+# Draws of the bootstrap: enough for the smallest p to survive the correction for a hundred judgements.
+RESAMPLES = 4_000
+# So many cases are named in a summary; of more it says how many.
+NAMED = 6
 
 
 def names() -> list[str]:
@@ -102,7 +104,8 @@ def _summary(judgements: Sequence[Judgement]) -> str:
         for verdict in ("holds", "does not hold", "undecided"):
             named = [_named(j) for j in members if j.verdict == verdict]
             if pooled and named:
-                parts.append(f"{verdict} for {', '.join(named)}")
+                whom = ", ".join(named) if len(members) <= NAMED else f"{len(named)} of {len(members)}"
+                parts.append(f"{verdict} for {whom}")
             elif named:
                 parts.append(f"{'is ' * (verdict == 'undecided')}{verdict} in {len(named)}")
         place = f"Over {members[0].where}" if pooled else f"Of {len(members)} single comparisons it"

@@ -47,10 +47,13 @@ class CLAIM:
 
     def cases(self, study: Study) -> list[Case]:
         found = []
+        seen = set()
         for group, row, full in against_full(study):
             # A joint run is asked once, whatever languages it is reported in.
-            if group.language != group.trained_on[0] or (self.test == "neighbours" and not row.towers.vision_trains):
+            folder = group.members(row)[0].folder
+            if folder in seen or (self.test == "neighbours" and not row.towers.vision_trains):
                 continue
+            seen.add(folder)
             if pairs := self._pairs(study, group, row, full):
                 found.append(case(study, group, row, pairs))
         return found

@@ -106,6 +106,12 @@ def texts(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(text for row in rows for text in (*row.captions, *row.keywords, *row.captions_en)))
 
 
+def without(rows: Sequence[Row], categories: Sequence[str]) -> list[Row]:
+    """The rows whose concept is in none of some categories, by any source."""
+    held_out = {row.concept for row in rows if row.category in categories}
+    return [row for row in rows if row.concept not in held_out]
+
+
 def fewer(rows: Sequence[Row], concepts: int, seed: int) -> list[Row]:
     """The rows of some concepts alone, in order.
 

@@ -113,6 +113,8 @@ def before(
         return Subject(about, dual.to(where), eyes, dtype, offline, progress)
 
     tests = [name for name in (tests or names()) if load(name).before]
+    if not tests:
+        return []
     asked = _asked(about.config, languages, data)
     return _measure(about, cache_folder() / "assessed" / key, key, make, asked, tests, progress)
 

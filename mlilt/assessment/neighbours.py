@@ -51,7 +51,7 @@ class _Neighbours:
         return [
             Measured(
                 test="neighbours",
-                on=", ".join(held_out) or "test split",
+                on=f"{one.language}: {', '.join(held_out) or 'test split'}",
                 items=[row.image_id for row in rows],
                 clusters=groups.tolist(),
                 values={"accuracy": found.tolist(), "balanced": weighted},
@@ -76,7 +76,7 @@ def _label(row: Row) -> str:
 def _held_out(one: Asked, held_out: Sequence[str]) -> Split:
     """All pictures of some categories, of whatever split, but such as were trained on by another category too."""
     rows = {name: data.read_rows(one.folder, name, one.language) for name in data.SPLITS}
-    trained = {row.image_id for row in rows["train"] if row.category not in held_out}
+    trained = {row.image_id for row in data.without(rows["train"], held_out)}
     return joined(
         [
             Split([r for r in found if r.category in held_out and r.image_id not in trained], [(one.folder, name)])

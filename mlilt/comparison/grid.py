@@ -48,10 +48,14 @@ def place(config: RunConfig, data_sha256: str, runs: Path, others: Sequence[Path
     """
     folder = runs / config.name
     taken = folder in others
-    if not taken and (folder / record.CONFIG).is_file():
-        taken = configs.read(folder / record.CONFIG) != config
-    if not taken and (folder / record.RECORD).is_file():
-        taken = record.read(folder).data_sha256 != data_sha256
+    try:
+        if not taken and (folder / record.CONFIG).is_file():
+            taken = configs.read(folder / record.CONFIG) != config
+        if not taken and (folder / record.RECORD).is_file():
+            taken = record.read(folder).data_sha256 != data_sha256
+    except UserError:
+        # Damaged, or of another version: left to its owner.
+        taken = True
     if not taken:
         return folder
     about = json.dumps([config.outcome(), data_sha256], sort_keys=True)
@@ -121,27 +125,37 @@ def assess(
     from mlilt.comparison.study import towers_key
 
     measured: dict[Path, list[Measured]] = {}
-    started: dict[str, list[tuple[Planned, Path]]] = {}
+    started: dict[tuple[str, str], list[tuple[Planned, Path]]] = {}
     before: dict[str, list[Measured]] = {}
     failed: list[Failure] = []
     for planned, folder in done:
         if not planned.tests:
             continue
         try:
-            measured[folder] = assessment.assess(folder, planned.ask, root, planned.tests, offline, progress)
-            started.setdefault(towers_key(record.read(folder)), []).append((planned, folder))
-        except UserError as error:
-            failed.append(Failure(folder.name, f"Not assessed: {error}"))
-    for key, members in started.items():
-        # What any run of these towers is put to.
+            # A trimmed vocabulary knows the words of its own languages alone.
+            ask = () if planned.config.trim_vocab else planned.ask
+            measured[folder] = assessment.assess(folder, ask, root, planned.tests, offline, progress)
+            about = record.read(folder)
+            started.setdefault((towers_key(about), about.config.lang), []).append((planned, folder))
+        # One failure must not stop the rest, whatever it is.
+        except Exception as error:
+            failed.append(Failure(folder.name, f"Not assessed: {_said(error)}"))
+    for (key, _), members in started.items():
+        # What any run of these towers on these languages is put to.
         about = record.read(members[0][1])
-        asked = [code for planned, _ in members for code in (*planned.ask, *planned.config.languages)]
+        asked = [code for planned, _ in members for code in planned.ask]
         tests = [name for planned, _ in members for name in planned.tests]
         try:
-            before[key] = assessment.before(about, _once(asked), root, _once(tests), offline, progress)
-        except UserError as error:
-            failed.append(Failure(f"towers of {about.name}", f"Not assessed before training: {error}"))
+            found = assessment.before(about, _once(asked), root, _once(tests), offline, progress)
+            there = {(m.test, m.on, m.part) for m in before.setdefault(key, [])}
+            before[key] += [m for m in found if (m.test, m.on, m.part) not in there]
+        except Exception as error:
+            failed.append(Failure(f"towers of {about.name}", f"Not assessed before training: {_said(error)}"))
     return measured, before, failed
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def _once(names: Sequence[str]) -> list[str]:

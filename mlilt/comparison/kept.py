@@ -78,6 +78,8 @@ def _of_test(study: Study, group: Group, row: Row, test: str) -> list[Kept]:
 
     after = _known(study.things(test, part), lambda thing: study.measured(members, test, thing, figure, part))
     before = _known(after, lambda thing: study.measured_before(members, test, thing, figure, part))
+    # Runs whose data is elsewhere may have been asked other things.
+    before = {thing: there for thing, there in before.items() if set(there.items) == set(after[thing].items)}
     against = _known(after, held)
     chance = _chance(study, members[0], test, part, figure)
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
@@ -27,6 +28,7 @@ _COMPUTED = ("data", "device", "precision", "chunk_size", "compile", "activation
 
 # Captions of up to so many tokens are looked at together.
 LENGTHS = (5, 8, 12)
+_LENGTH_NAMES = ("1–5 tokens", "6–8 tokens", "9–12 tokens", "13 tokens or more")
 # Of fewer concepts a figure says little.
 FEWEST_CONCEPTS = 5
 ALPHA = 0.05
@@ -403,8 +405,8 @@ def _row(method: Method, runs: list[Run], held_against: list[Run] | None) -> Row
             for source in runs[0].results
             if source != "all" and len(set(runs[0].asked["text_to_image", source].concepts)) > 1
         },
-        by_category=_by(runs, asked.categories),
-        by_length=_by(runs, [length_of(tokens) for tokens in asked.tokens]),
+        by_category=_by(runs, asked.categories, sorted(set(asked.categories))),
+        by_length=_by(runs, [length_of(tokens) for tokens in asked.tokens], _LENGTH_NAMES),
         baseline=held_against[0].record.config.method if held_against is not None else None,
         difference=difference,
         share_of_full=share_of_full,
@@ -445,6 +447,16 @@ def sample(
     )
 
 
+def samples(
+    runs: Sequence[Run], others: Sequence[Run], direction: str = "text_to_image", figure: str = "recall_at_10"
+) -> tuple[Sample, Sample]:
+    """What two methods reached, to be held against each other: over the seeds that both have, if these are several."""
+    both = {seed_of(run) for run in runs} & {seed_of(run) for run in others}
+    if len(both) > 1:
+        runs, others = ([run for run in side if seed_of(run) in both] for side in (runs, others))
+    return sample(runs, direction, figure), sample(others, direction, figure)
+
+
 def seed_of(run: Run) -> int:
     """A number that is a run's seed and the languages that it was trained on in one.
 
@@ -457,19 +469,14 @@ def seed_of(run: Run) -> int:
 
 def length_of(tokens: int) -> str:
     """The class of captions of so many tokens, special ones included."""
-    lower = 1
-    for upper in LENGTHS:
-        if tokens <= upper:
-            return f"{lower}–{upper} tokens"
-        lower = upper + 1
-    return f"{lower} tokens or more"
+    return _LENGTH_NAMES[bisect.bisect_left(LENGTHS, tokens)]
 
 
-def _by(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Interval]:
+def _by(runs: Sequence[Run], names: Sequence[str], order: Sequence[str]) -> dict[str, Interval]:
     """Text -> image recall@10 of the queries of each name, if there are concepts enough."""
     concepts = runs[0].asked["text_to_image", "all"].concepts
     found = {}
-    for name in sorted(set(names), key=lambda n: (int(n.split("–")[0].split()[0]) if n[:1].isdigit() else 0, n)):
+    for name in order:
         places = {place for place, own in enumerate(names) if own == name}
         if len({concepts[place] for place in places}) >= FEWEST_CONCEPTS:
             found[name] = _share_of_hits(sample(runs, keep=places.__contains__))
@@ -493,14 +500,14 @@ def share_interval(found: Estimate) -> Interval:
 
 
 def _difference(runs: Sequence[Run], full: Sequence[Run], direction: str) -> Difference:
-    found = statistics.difference([(sample(runs, direction), sample(full, direction))])
+    found = statistics.difference([samples(runs, full, direction)])
     interval = Interval(value=100 * found.value, low=100 * found.low, high=100 * found.high)
     assert found.p is not None
     return Difference(interval, found.p, "")
 
 
 def _share(runs: Sequence[Run], full: Sequence[Run]) -> Interval | None:
-    found = statistics.ratio([(sample(runs), sample(full))])
+    found = statistics.ratio([samples(runs, full)])
     if not all(map(np.isfinite, (found.value, found.low, found.high))):
         return None
     return Interval(value=found.value, low=max(0.0, found.low), high=found.high)

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from mlilt.comparison.claims import Result
     from mlilt.comparison.experiment import Experiment
 
-# Settings that are axes of an experiment, with how a point on them is told.
+# Settings that are axes of an experiment, with how a point on them is told, and what is told where they are not set.
 AXES = {
-    "concepts": "{} concepts",
-    "min_steps": "at least {} steps",
-    "budget_s": "{:g} s of training",
-    "text": "{}",
-    "vision": "{}",
-    "trim_vocab": "trimmed vocabulary: {}",
-    "epochs": "{} epochs",
-    "held_out": "without {}",
-    "bridge": "bridge {}",
-    "objective": "{}",
+    "concepts": ("{:,} concepts", "all concepts"),
+    "min_steps": ("at least {} steps", ""),
+    "budget_s": ("{:g} s of training", "no limit of time"),
+    "text": ("{}", ""),
+    "vision": ("{}", ""),
+    "trim_vocab": ("trimmed vocabulary", "whole vocabulary"),
+    "epochs": ("{} epochs", ""),
+    "held_out": ("without {}", "all categories"),
+    "bridge": ("bridge {}", "no bridge"),
+    "objective": ("{}", ""),
 }
 
 
@@ -65,7 +65,10 @@ class Study:
         """What tells groups of one language apart, by `id(group)`: "50 concepts"; empty where nothing does."""
         # A group asked for all concepts has no such key: that differs too.
         differing = [key for key in AXES if len({repr(g.setting.get(key)) for g in self.groups}) > 1]
-        return {id(group): ", ".join(_told(key, group.setting.get(key)) for key in differing) for group in self.groups}
+        return {
+            id(group): ", ".join(filter(None, (_told(key, group.setting.get(key)) for key in differing)))
+            for group in self.groups
+        }
 
     def point(self, group: Group) -> str:
         """What tells a group from others of its language."""
@@ -96,9 +99,10 @@ class Study:
 
 
 def _told(key: str, value: object) -> str:
-    if value is None:
-        return "all concepts" if key == "concepts" else f"no {key}"
-    return AXES[key].format(", ".join(value) if isinstance(value, list) else value)
+    said, unset = AXES[key]
+    if not value:
+        return unset
+    return said.format(f"{len(value)} categories" if isinstance(value, list) else value)
 
 
 def _find(measured: Sequence[Measured], test: str, on: str, part: str) -> Measured | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from data_prep.errors import UserError
 from data_prep.languages import load_language
@@ -83,11 +83,18 @@ def title(group: Group) -> str:
     """The group's language, towers and main settings; of what is seldom changed only what was."""
     s = group.setting
     others = [language_name(code) for code in group.trained_on if code != group.language]
-    epochs = "1 epoch" if s["epochs"] == 1 else f"{s['epochs']} epochs"
-    parts = [f"{s['text']} + {s['vision']}", epochs, s["precision_used"]]
+    parts = [f"{s['text']} + {s['vision']}", _length(s), s["precision_used"]]
     parts += [said.format(s[key]) for key, said in _SELDOM.items() if s[key] != RunConfig.model_fields[key].default]
     with_others = f", trained together with {', '.join(others)}" if others else ""
     return f"{language_name(group.language)}{with_others}: {', '.join(parts)}"
+
+
+def _length(setting: Mapping[str, Any]) -> str:
+    """How long is trained."""
+    if setting.get("budget_s"):
+        return f"{setting['budget_s']:g} s of training"
+    epochs = "1 epoch" if setting["epochs"] == 1 else f"{setting['epochs']} epochs"
+    return f"{epochs} or {setting['min_steps']} steps" if setting.get("min_steps") else epochs
 
 
 _SELDOM = {

@@ -113,7 +113,7 @@ def _asked_for(rows: list[Row], config: RunConfig, folder: Path) -> list[Row]:
         raise UserError(
             f"{folder} has no category {', '.join(sorted(unknown))} to be held out. Known: {', '.join(sorted(known))}."
         )
-    rows = [row for row in rows if row.category not in config.held_out]
+    rows = data.without(rows, config.held_out)
     return rows if config.concepts is None else data.fewer(rows, config.concepts, config.seed)
 
 

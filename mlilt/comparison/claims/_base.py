@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import pydantic
 import pydantic.dataclasses
 
+from mlilt.comparison import results
 from mlilt.comparison.results import Group, Row
 from mlilt.comparison.study import Study
 from mlilt.comparison.words import label, language_name
@@ -19,9 +20,9 @@ from mlilt.evaluation.statistics import Sample, Verdict
 claim = pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
 
 
-def option(default: Any, about: str) -> Any:
-    """An option of a kind of claim, as a field of its dataclass."""
-    return pydantic.Field(default=default, description=about)
+def option(default: Any, about: str, **bounds: Any) -> Any:
+    """An option of a kind of claim, as a field of its dataclass; `bounds` as pydantic knows them."""
+    return pydantic.Field(default=default, description=about, **bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +121,27 @@ class Claim(Protocol):
 
 
 def against_full(study: Study, below_share: float = math.inf) -> Iterator[tuple[Group, Row, Row]]:
-    """Each row that is held against another, with that, if it trains less than a share of the parameters."""
+    """Each row with full-model training of its group, if it trains less than a share of the parameters."""
     for group in study.groups:
         for row in group.rows:
-            full = group.baseline(row)
+            # Not `Group.baseline`: that is whatever was asked for to be held against.
+            kind = results.baseline(row.towers, group.baselines)
+            full = None if kind is None or row.towers in group.baselines else group.baselines[kind]
             if full is not None and row.share < below_share:
                 yield group, row, full
 
 
 def of_queries(study: Study, held: Iterable[tuple[Group, Row, Row]]) -> list[Case]:
     """A case of each row and what it is held against, query by query: recall@10, text -> image."""
-    return [case(study, group, row, [(group.sample(row), group.sample(full))]) for group, row, full in held]
+    return [
+        case(study, group, row, [results.samples(group.members(row), group.members(full))]) for group, row, full in held
+    ]
 
 
 def case(study: Study, group: Group, row: Row, pairs: list[tuple[Sample, Sample]]) -> Case:
     """The case of a row in its group."""
     where = language_name(group.language)
+    point = study.point(group)
     if len(group.trained_on) > 1:
-        where += f" (trained with {len(group.trained_on) - 1} others)"
-    return Case(label(group, row), where, study.point(group), pairs)
+        point = ", ".join(filter(None, [point, f"{len(group.trained_on)} languages together"]))
+    return Case(label(group, row), where, point, pairs)

@@ -68,7 +68,7 @@ def _pooled(cases: Sequence[Case]) -> list[Case]:
     return [
         Case(subject, f"all {len(members)} languages", point, [pair for case in members for pair in case.pairs])
         for (subject, point), members in gathered.items()
-        if len(members) > 1
+        if len({case.where for case in members}) == len(members) > 1
     ]
 
 
@@ -96,21 +96,25 @@ def _summary(judgements: Sequence[Judgement]) -> str:
     if not judgements:
         return "Nothing here was measured that this is about."
     sentences = []
-    for pooled in (True, False):
-        members = [j for j in judgements if j.pooled == pooled]
-        if not members:
-            continue
-        parts = []
-        for verdict in ("holds", "does not hold", "undecided"):
-            named = [_named(j) for j in members if j.verdict == verdict]
-            if pooled and named:
-                whom = ", ".join(named) if len(members) <= NAMED else f"{len(named)} of {len(members)}"
-                parts.append(f"{verdict} for {whom}")
-            elif named:
-                parts.append(f"{'is ' * (verdict == 'undecided')}{verdict} in {len(named)}")
-        place = f"Over {members[0].where}" if pooled else f"Of {len(members)} single comparisons it"
-        sentences.append(f"{place}{':' if pooled else ''} {'; '.join(parts)}.")
+    pooled = [j for j in judgements if j.pooled]
+    for where in dict.fromkeys(j.where for j in pooled):
+        members = [j for j in pooled if j.where == where]
+        sentences.append(f"Over {where}: {_counted(members, len(members) <= NAMED)}.")
+    if single := [j for j in judgements if not j.pooled]:
+        sentences.append(f"Of {len(single)} single comparisons it {_counted(single, False)}.")
     return " ".join(sentences)
+
+
+def _counted(judgements: Sequence[Judgement], named: bool) -> str:
+    """Where a claim holds, where it does not, and where it is undecided."""
+    parts = []
+    for verdict in ("holds", "does not hold", "undecided"):
+        found = [_named(j) for j in judgements if j.verdict == verdict]
+        if found and named:
+            parts.append(f"{verdict} for {', '.join(found)}")
+        elif found:
+            parts.append(f"{'is ' * (verdict == 'undecided')}{verdict} in {len(found)}")
+    return "; ".join(parts)
 
 
 def _named(judgement: Judgement) -> str:

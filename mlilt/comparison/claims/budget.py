@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from mlilt.comparison.claims._base import Case, case, claim
-from mlilt.comparison.results import LIT, Group, Row, Towers
+from mlilt.comparison.results import CLIP, LIT, Group, Row, Towers, baseline, samples
 from mlilt.comparison.study import Study
 
 
@@ -23,27 +24,34 @@ class CLAIM:
     quantity: ClassVar[str] = "text→image recall@10 − full training in the same time, points"
 
     def cases(self, study: Study) -> list[Case]:
-        best: dict[tuple[str, str, float], dict[Towers, tuple[float, Group, Row]]] = {}
+        best: dict[str, dict[Towers, tuple[float, Group, Row]]] = {}
         for group, row in study.rows():
             budget = group.setting.get("budget_s")
             if budget is None:
                 continue
             curves = [run.record.validation for run in group.members(row)]
             reached = float(np.mean([curve[-1]["text_to_image_recall_at_10"] for curve in curves if curve] or [0.0]))
-            methods = best.setdefault((group.language, str(group.setting["lang"]), budget), {})
+            methods = best.setdefault(_hardware_and_data(group), {})
             if row.towers not in methods or reached > methods[row.towers][0]:
                 methods[row.towers] = (reached, group, row)
         found = []
         for methods in best.values():
-            if LIT not in methods:
-                continue
-            _, of_full, full = methods[LIT]
             for towers, (_, group, row) in methods.items():
-                if towers != LIT:
-                    made = case(study, group, row, [(group.sample(row), of_full.sample(full))])
-                    budget = f"{group.setting['budget_s']:g} s; {_sizes(group)} against {_sizes(of_full)}"
-                    found.append(Case(made.subject, made.where, budget, made.pairs))
+                kind = baseline(towers, [kind for kind in (LIT, CLIP) if kind in methods])
+                if kind is None or towers in (LIT, CLIP):
+                    continue
+                _, of_full, full = methods[kind]
+                made = case(study, group, row, [samples(group.members(row), of_full.members(full))])
+                point = f"{group.setting['budget_s']:g} s; {_sizes(group)} against {_sizes(of_full)}"
+                found.append(Case(made.subject, made.where, point, made.pairs))
         return found
+
+
+def _hardware_and_data(group: Group) -> str:
+    """Equal for groups that differ in their towers alone."""
+    towers = ("text", "vision", "trim_vocab", "text_sha256", "vision_sha256")
+    rest = {key: value for key, value in group.setting.items() if key not in towers}
+    return json.dumps([group.language, rest], sort_keys=True)
 
 
 def _sizes(group: Group) -> str:

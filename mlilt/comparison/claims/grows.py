@@ -5,9 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import ClassVar, Literal
 
+import pydantic
+
 from mlilt.comparison.claims._base import Case, case, claim, option
 from mlilt.comparison.results import Group
 from mlilt.comparison.study import Study
+from mlilt.config import RunConfig
 
 
 @claim
@@ -18,9 +21,17 @@ class CLAIM:
     threshold: ClassVar[float] = 0.0
     scale: ClassVar[float] = 100.0
 
+    @pydantic.field_validator("axis")
+    @classmethod
+    def _is_a_setting(cls, axis: str) -> str:
+        if axis not in RunConfig.model_fields:
+            raise ValueError(f"{axis} is no setting of a run")
+        return axis
+
     @property
     def says(self) -> str:
-        return f"Every method is the better, the larger {self.axis}: {', '.join(map(str, self.order))}."
+        order = ", ".join(map(str, self.order)) if self.order else "its values in their order"
+        return f"Every method gets better along {self.axis}: {order}."
 
     @property
     def quantity(self) -> str:
@@ -43,7 +54,7 @@ class CLAIM:
 
     def _value(self, group: Group) -> object:
         value = group.setting.get(self.axis)
-        return "default" if value is None else value
+        return "default" if value == RunConfig.model_fields[self.axis].default and "default" in self.order else value
 
     def _alike(self, one: Group, other: Group) -> bool:
         """Whether two groups differ in the axis alone, and in what follows from it."""

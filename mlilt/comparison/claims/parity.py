@@ -10,8 +10,8 @@ from mlilt.comparison.study import Study
 
 @claim
 class CLAIM:
-    below_share: float = option(0.07, "methods that train less than this share of the parameters")
-    margin: float = option(3.0, "points of recall@10 that are no loss")
+    below_share: float = option(0.07, "methods that train less than this share of the parameters", gt=0, le=1)
+    margin: float = option(3.0, "points of recall@10 that are no loss", ge=0)
     statistic: ClassVar[Literal["difference", "ratio"]] = "difference"
     scale: ClassVar[float] = 100.0
     quantity: ClassVar[str] = "text→image recall@10 − full training, points"

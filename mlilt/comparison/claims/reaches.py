@@ -10,8 +10,8 @@ from mlilt.comparison.study import Study
 
 @claim
 class CLAIM:
-    below_share: float = option(0.01, "methods that train less than this share of the parameters")
-    share: float = option(0.75, "of the recall@10 of full training")
+    below_share: float = option(0.01, "methods that train less than this share of the parameters", gt=0, le=1)
+    share: float = option(0.75, "of the recall@10 of full training", gt=0, le=1)
     statistic: ClassVar[Literal["difference", "ratio"]] = "ratio"
     scale: ClassVar[float] = 100.0
     quantity: ClassVar[str] = "text→image recall@10 over that of full training, %"

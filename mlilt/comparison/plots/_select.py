@@ -50,9 +50,8 @@ def _weight(group: Group) -> tuple[bool, bool, int, int]:
 
 
 def parameters(group: Group) -> int:
-    """Parameters of both towers."""
-    about = group.runs[0].record
-    return about.text.parameters + about.vision.parameters
+    """Parameters of both towers as they trained: a trimmed vocabulary counts as it is, what a method adds does not."""
+    return min(run.record.trained.text_total + run.record.trained.vision_total for run in group.runs)
 
 
 def shown(study: Study) -> list[Group]:

@@ -53,36 +53,36 @@ def _by_towers(groups: Sequence[Group]) -> dict[tuple[object, ...], Group]:
 
 def _drawn(sizes: list[list[Group]], looks: Looks, stem: str, where: str) -> Iterator[Drawn]:
     totals = [float(np.mean([_select.parameters(group) for group in groups])) for groups in sizes]
-    if len(set(totals)) < 2:
+    if len(totals) < 2:
         return
-    lines: dict[object, tuple[str, Row, dict[float, Estimate]]] = {}
-    for groups, total in zip(sizes, totals, strict=True):
+    lines: dict[object, tuple[str, Row, dict[int, Estimate]]] = {}
+    for at, groups in enumerate(sizes):
         for rows in _select.common(groups):
             _, _, reached = lines.setdefault(rows[0].method, (label(groups[0], rows[0]), rows[0], {}))
             if len(groups) == 1:
-                reached[total] = estimate(rows[0].figures["text_to_image"]["recall_at_10"])
+                reached[at] = estimate(rows[0].figures["text_to_image"]["recall_at_10"])
             else:
                 samples = [group.sample(row) for group, row in zip(groups, rows, strict=True)]
-                reached[total] = shares([statistics.mean(samples)])[0]
+                reached[at] = shares([statistics.mean(samples)])[0]
     several = [line for line in lines.values() if len(line[2]) > 1]
     if not several:
         return
     figure, axes = canvas(3.6)
     spot = places(totals)
     for place, (name, row, reached) in enumerate(several):
-        along, aside = [spot[total] for total in reached], (place, len(several))
+        along, aside = [spot[at] for at in reached], (place, len(several))
         intervals(axes, along, list(reached.values()), aside, label=name, **looks(row))
     told = _told([groups[0] for groups in sizes])
     counts = [size(total) for total in totals]
     if len(set(counts)) < len(counts):
         counts = [f"{total / 1e6:,.1f} M" for total in totals]
     names = [f"{count}\n{name}" for count, name in zip(counts, told, strict=True)]
-    edges = min(spot.values()) / 1.3, max(spot.values()) * 1.3
-    if spot[totals[0]] == totals[0]:
+    edges = min(spot) / 1.3, max(spot) * 1.3
+    if spot == totals:
         ticked(axes.xaxis, *edges, totals, names)
     else:
         axes.set_xlim(-0.5, len(totals) - 0.5)
-        axes.set_xticks(list(spot.values()), names)
+        axes.set_xticks(spot, names)
     axes.tick_params(axis="x", labelsize="small")
     axes.set_xlabel("parameters of both towers")
     share_axis(axes.yaxis, chance=_select.chance(sizes[-1]))
@@ -97,16 +97,17 @@ def _drawn(sizes: list[list[Group]], looks: Looks, stem: str, where: str) -> Ite
     )
 
 
-def places(totals: Sequence[float]) -> dict[float, float]:
-    """Where on the axis: at the size itself on a logarithmic one, unless some are too close; then at 0, 1, 2, ..."""
-    logs = np.log(sorted(set(totals)))
-    gaps = np.diff(logs)
+def places(totals: Sequence[float]) -> list[float]:
+    """Where on the axis, for sizes in ascending order: at the size itself on a logarithmic one, unless some are too
+    close; then at 0, 1, 2, ...
+    """
+    gaps = np.diff(np.log(totals))
     if gaps.min() >= _CLOSE * max(gaps.sum(), np.log(2)):
-        return {total: total for total in totals}
-    return {total: float(place) for place, total in enumerate(sorted(set(totals)))}
+        return list(totals)
+    return [float(place) for place in range(len(totals))]
 
 
-def _ends(name: str, reached: dict[float, Estimate]) -> str:
+def _ends(name: str, reached: dict[int, Estimate]) -> str:
     first, *_, last = reached.values()
     return f"{name} {100 * first.value:.1f} to {100 * last.value:.1f} %"
 

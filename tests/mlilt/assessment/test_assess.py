@@ -98,7 +98,8 @@ def test_before_is_what_a_run_without_training_reaches_and_is_kept_in_the_cache(
     assert accuracies(was) == accuracies(never)
     now = accuracies(assess(trained, ["en"], others, tests, progress=False))
     assert now["bitext", "en-sw"] != accuracies(was)["bitext", "en-sw"]
-    assert now["neighbours", "test split"] == accuracies(was)["neighbours", "test split"]  # its eyes did not train
+    # Its eyes did not train.
+    assert now["neighbours", "sw: test split"] == accuracies(was)["neighbours", "sw: test split"]
     kept = times(own_cache / "assessed")
     assert len(kept) == 2
     assert before(record.read(frozen), ["en"], others, progress=False) == was

@@ -54,7 +54,7 @@ def test_a_run_is_asked_in_other_languages_and_held_against_before(run: Path, ot
     told = {(test["test"], test["on"], test["part"]): test for test in report["tests"]}
     measured = assessment.assess(run, ["en"], others, progress=False)  # read, not measured again
     assert set(told) == {(one.test, one.on, one.part) for one in measured}
-    assert {("retrieval", "en", "text_to_image"), ("bitext", "en-sw", ""), ("neighbours", "test split", "")} <= set(
+    assert {("retrieval", "en", "text_to_image"), ("bitext", "en-sw", ""), ("neighbours", "sw: test split", "")} <= set(
         told
     )
     for one in measured:
@@ -65,7 +65,7 @@ def test_a_run_is_asked_in_other_languages_and_held_against_before(run: Path, ot
             assert figure["value"] == pytest.approx(np.mean(values))
             assert figure["low"] <= figure["value"] <= figure["high"]
             assert (figure["before"] is None) == (one.test not in ("bitext", "neighbours"))
-    neighbours = told["neighbours", "test split", ""]["figures"]["accuracy"]
+    neighbours = told["neighbours", "sw: test split", ""]["figures"]["accuracy"]
     assert neighbours["change"] == {"value": 0.0, "low": 0.0, "high": 0.0}  # its eyes were frozen
 
 

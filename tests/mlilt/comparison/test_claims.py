@@ -185,6 +185,24 @@ def claims_figures(test: str) -> tuple[str, str]:
     return ("text_to_image", "recall_at_10") if test == "retrieval" else ("", "accuracy")
 
 
+def test_claims_are_about_full_training_whatever_else_a_report_holds_methods_against(
+    study: Callable[..., Study],
+) -> None:
+    made = study(("sw", [20, 20], SMALL), ("sw", [30, 30], {"strategy": "lora"}), ("sw", [25, 25], FULL))
+    reference = next(run for group in made.groups for run in group.runs if run.method.towers.text == "lora")
+    against = Study(results.group([run for group in made.groups for run in group.runs], reference))
+    [group] = against.groups
+    assert {row.strategy for row in group.rows if row.difference is not None} == {"layernorm", "full"}
+    found = judged("parity", against, below_share=0.9).judgements
+    assert {(j.subject, round(j.value)) for j in found} == {("layernorm", -12), ("lora", 12)}
+
+
+def test_a_seed_that_one_side_lost_is_left_out_of_what_is_paired(study: Callable[..., Study]) -> None:
+    made = study(("sw", [20, 22, 5], SMALL), ("sw", [20, 20], FULL))
+    found = single(judged("parity", made, below_share=0.9))
+    assert found.value == pytest.approx(100 * 1 / QUERIES)
+
+
 def test_what_is_kept_is_asked_in_languages_that_were_not_trained(study: Callable[..., Study]) -> None:
     made = study(("sw", [20, 20], SMALL), ("sw", [20, 20], FULL))
     hits = {"layernorm": {"sw": 0, "yo": 30, "am": 20}, "full": {"sw": 40, "yo": 10, "am": 10}}
@@ -222,6 +240,8 @@ def test_what_towers_knew_before_is_found_by_the_towers(study: Callable[..., Stu
         ("partiy", {}, UnknownNameError, "Did you mean parity?"),
         ("parity", {"margn": 3}, UserError, "The claim parity has mistakes: margn: Unexpected keyword argument"),
         ("parity", {"margin": "much"}, UserError, "margin: Input should be a valid number"),
+        ("parity", {"below_share": 7}, UserError, "below_share: Input should be less than or equal to 1"),
+        ("grows", {"axis": "vison"}, UserError, "vison is no setting of a run"),
         ("keeps", {"test": "rhymes"}, UserError, "test: Input should be 'retrieval'"),
     ],
 )

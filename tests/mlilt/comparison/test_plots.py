@@ -310,7 +310,9 @@ def test_scaling_is_by_parameters_of_both_towers(runs: Make) -> None:
         for method in (SMALL, FULL):
             made = runs("sw", [hits, hits + 2], vision=vision, **method)
             tower = made[0].record.vision.model_copy(update={"parameters": parameters, "sha256": vision})
-            found += [r._replace(record=r.record.model_copy(update={"vision": tower})) for r in made]
+            trained = made[0].record.trained.model_copy(update={"vision_total": parameters})
+            changes = {"vision": tower, "trained": trained}
+            found += [r._replace(record=r.record.model_copy(update=changes)) for r in made]
     plot = drawn(Study(results.group(found)))["scaling-sw"]
     [axes] = axes_of(plot)
     assert axes.get_xscale() == "log"
@@ -318,8 +320,9 @@ def test_scaling_is_by_parameters_of_both_towers(runs: Make) -> None:
     assert [t.get_text() for t in axes.get_xticklabels()] == ["1.5 k\nefficientnet-lite0", "10 k\nefficientnet-lite1"]
     assert "from 1.5 k to 10 k parameters in both towers: layernorm 27.5 to 52.5 %" in plot.alt
     # Towers whose sizes lie too close together for their names stand side by side.
-    assert scaling.places([100.0, 101.0, 200.0]) == {100.0: 0, 101.0: 1, 200.0: 2}
-    assert scaling.places([100.0, 150.0, 200.0]) == {100.0: 100, 150.0: 150, 200.0: 200}
+    assert scaling.places([100.0, 101.0, 200.0]) == [0, 1, 2]
+    assert scaling.places([100.0, 100.0]) == [0, 1]
+    assert scaling.places([100.0, 150.0, 200.0]) == [100, 150, 200]
 
 
 @pytest.fixture

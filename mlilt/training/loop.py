@@ -70,7 +70,8 @@ class _Totals:
     pairs: int = 0
     captions: int = 0
     steps: int = 0
-    flops_per_pair: float | None = None
+    flops: int = 0
+    flops_pairs: int = 0
     energy_kwh: float | None = None
     energy_source: str | None = None
     peak_rss: int = 0
@@ -303,7 +304,7 @@ class _Run:
                 peak_rss_bytes=max(memory.rss(), self.totals.peak_rss),
                 peak_cuda_bytes=max(memory.cuda() or 0, self.totals.peak_cuda) or None,
                 saved_bytes=saved,
-                flops_per_pair=self.totals.flops_per_pair,
+                flops_per_pair=Flops(self.totals.flops, self.totals.flops_pairs).per_pair(self.world.size),
                 energy_kwh=self.totals.energy_kwh,
                 energy_source=self.totals.energy_source,
             ),
@@ -438,7 +439,7 @@ class _Run:
         total = None if epochs is None else batcher.steps * epochs
         # Seldom enough to take little of the time of sets whose epochs are a step or two.
         validate_every = 1 if epochs is None else -(-epochs // MOST_VALIDATIONS)
-        flops = Flops(on=state is None and not self.config.compile)
+        flops = Flops(self.totals.flops, self.totals.flops_pairs, on=not self.config.compile)
         energy = self._energy(earlier=state is not None)
         saved_at = time.perf_counter()
         save_cost = 0.0
@@ -450,7 +451,7 @@ class _Run:
             spent = energy.stop()
             self.totals.energy_kwh, self.totals.energy_source = spent.kwh, spent.source
             self.totals.steps = step
-            self.totals.flops_per_pair = flops.per_pair(self.world.size) or self.totals.flops_per_pair
+            self.totals.flops, self.totals.flops_pairs = flops.total, flops.pairs
             self.totals.peak_rss = max(self.totals.peak_rss, memory.rss())
             self.totals.peak_cuda = max(self.totals.peak_cuda, memory.cuda() or 0)
             checkpoint.save(
@@ -480,7 +481,7 @@ class _Run:
                     last = place == len(batches) - 1
                     following = None if last else batches[place + 1]
                     energy.start()
-                    with flops.step(len(batch.owners)):
+                    with flops.step(step, len(batch.owners)):
                         self._step(dual, descent, steps, batch, following, step, total, running)
                     step += 1
                     over = self._over(step, total)

@@ -18,7 +18,7 @@ def test_operations_of_a_linear_layer_are_those_of_its_matrix_products() -> None
     for trains, wants_gradient, products in ((True, False, 2), (True, True, 3), (False, True, 2)):
         layer.weight.requires_grad_(trains)
         flops = Flops()
-        with flops.step(10):
+        with flops.step(0, 10):
             step(layer, inputs.detach().requires_grad_(wants_gradient))
         assert flops.per_pair(1) == products * one / 10
         assert flops.per_pair(2) == products * one / 5
@@ -26,15 +26,26 @@ def test_operations_of_a_linear_layer_are_those_of_its_matrix_products() -> None
 
 def test_only_the_first_steps_are_counted() -> None:
     layer, inputs, flops = torch.nn.Linear(8, 4), torch.ones(5, 8), Flops()
-    for _ in range(COUNTED_STEPS + 3):
-        with flops.step(1):
+    for number in range(COUNTED_STEPS + 3):
+        with flops.step(number, 1):
             step(layer, inputs)
     assert flops.pairs == COUNTED_STEPS
     assert flops.per_pair(1) == 2 * 2 * 5 * 8 * 4
 
 
+def test_a_resumed_run_counts_on() -> None:
+    layer, inputs = torch.nn.Linear(8, 4), torch.ones(5, 8)
+    first = Flops()
+    with first.step(0, 1):
+        step(layer, inputs)
+    second = Flops(first.total, first.pairs)
+    with second.step(1, 2):
+        step(layer, inputs)
+    assert (second.total, second.pairs) == (2 * first.total, 3)
+
+
 def test_nothing_counted_is_no_figure() -> None:
     off = Flops(on=False)
-    with off.step(3):
+    with off.step(0, 3):
         step(torch.nn.Linear(2, 2), torch.ones(1, 2))
     assert off.per_pair(1) is None

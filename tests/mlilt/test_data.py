@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from data_prep.errors import UserError
 from data_prep.pipeline import Prepared
 from mlilt import data
-from mlilt.data import Entry, Row, draws, entries, fewer, sample_caption
+from mlilt.data import Entry, Row, draws, entries, fewer, sample_caption, without
 
 
 def row(caption: str, concept: str, keyword: str = "", image: str = "1") -> Row:
@@ -129,3 +129,13 @@ def test_more_concepts_than_there_are_is_an_error(train_rows: list[Row]) -> None
     count = len({row.concept for row in train_rows})
     with pytest.raises(UserError, match=rf"has {count} concepts, not {count + 1}\. Use --concepts {count}\."):
         fewer(train_rows, count + 1, 0)
+
+
+def test_what_is_held_out_is_so_in_every_category_that_shows_it() -> None:
+    rows = [
+        Row("1", ("mbwa",), (), (), "dog", "emoji", "", "Animals & Nature"),
+        Row("2", ("mbwa",), (), (), "dog", "stamps", "", "animals"),
+        Row("3", ("kiti",), (), (), "chair", "stamps", "", "household"),
+    ]
+    assert without(rows, ["Animals & Nature"]) == rows[2:]
+    assert without(rows, []) == rows

@@ -110,7 +110,7 @@ def test_categories_held_out_are_kept_apart_before_training_too(train: Train, ow
     runs = [train("symbols", held_out=["Symbols", "animals"]), train("flags", held_out=["Flags", "animals"])]
     for _ in range(2):
         was = [before(record.read(run), tests=["neighbours"], progress=False)[0] for run in runs]
-        assert [one.on for one in was] == ["Symbols, animals", "Flags, animals"]
+        assert [one.on for one in was] == ["sw: Symbols, animals", "sw: Flags, animals"]
         assert set(was[0].items) - set(was[1].items)
     assert len(times(own_cache / "assessed")) == 2
 

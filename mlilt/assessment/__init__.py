@@ -5,8 +5,20 @@ item. What needs no training (the text tower's bitext, the vision tower's neighb
 too: that is "before".
 """
 
-from mlilt.assessment._assess import assess, before, names
+from mlilt.assessment._assess import assess, base_key, before, names
 from mlilt.assessment._base import Measured
 from mlilt.assessment._table import HEADER, Figure, figures, lines, report, unasked
 
-__all__ = ["HEADER", "Figure", "Measured", "assess", "before", "figures", "lines", "names", "report", "unasked"]
+__all__ = [
+    "HEADER",
+    "Figure",
+    "Measured",
+    "assess",
+    "base_key",
+    "before",
+    "figures",
+    "lines",
+    "names",
+    "report",
+    "unasked",
+]

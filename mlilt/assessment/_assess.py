@@ -101,7 +101,7 @@ def before(
 
     A vocabulary trimmed in training is whole here. Arguments and errors as for `assess`.
     """
-    key = "-".join((about.text.sha256[:16], about.vision.sha256[:16], about.precision))
+    key = base_key(about)
 
     def make(dtype: torch.dtype) -> Subject:
         tower, eyes = base_towers(about, offline)
@@ -117,6 +117,11 @@ def before(
         return []
     asked = _asked(about.config, languages, data)
     return _measure(about, cache_folder() / "assessed" / key, key, make, asked, tests, progress)
+
+
+def base_key(about: RunRecord) -> str:
+    """Equal for runs that start from the same towers in the same precision."""
+    return "-".join((about.text.sha256[:16], about.vision.sha256[:16], about.precision))
 
 
 def _device(config: RunConfig) -> torch.device:

@@ -84,6 +84,13 @@ class Asked:
         """Its captions as queries."""
         return queries(self.split.rows)
 
+    @property
+    def captions(self) -> list[str]:
+        """Unique names of the queries: with their concepts, since two may be called alike."""
+        return [
+            f"{concept}: {text}" for concept, text in zip(self.queries.concepts, self.queries.captions, strict=True)
+        ]
+
     @cached_property
     def names(self) -> dict[str, dict[str, str]]:
         """Each concept's name in the language by source: the first main caption there."""

@@ -10,6 +10,7 @@ from mlilt.alignment import objectives
 from mlilt.assessment._base import Asked, Measured, Subject, Thing, each_language
 from mlilt.evaluation.calibration import calibration
 from mlilt.record import RunRecord
+from mlilt.training.evaluate import compare
 
 
 class _Calibration:
@@ -28,15 +29,15 @@ class _Calibration:
         [one] = asked
         queries = one.queries
         concepts = np.array([row.concept for row in one.split.rows])
-        right = np.array(queries.concepts)[:, None] == concepts[None, :]
-        similarity = subject.text(queries.captions) @ subject.image(one.split).T
+        text, image = subject.text(queries.captions), subject.image(one.split)
+        similarity, right = compare(one.split.rows, queries, text, image)
         found = calibration(similarity, right, subject.about.temperature, alike=concepts)
         curve = found.given.reliability()
         return [
             Measured(
                 test="calibration",
                 on=one.language,
-                items=[f"{concept}: {text}" for concept, text in zip(queries.concepts, queries.captions, strict=True)],
+                items=one.captions,
                 clusters=queries.concepts,
                 values={
                     "loss": found.given.losses.tolist(),

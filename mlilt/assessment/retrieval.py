@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mlilt.assessment._base import Asked, Measured, Subject, Thing, each_language, first_rows
 from mlilt.evaluation.retrieval import chance_recall, ndcg, ranks
 from mlilt.record import RunRecord
+from mlilt.training.evaluate import compare
 
 
 class _Retrieval:
@@ -27,18 +28,15 @@ class _Retrieval:
         queries, rows = one.queries, one.split.rows
         if len(one.names) < 2:
             return []
-        similarity = subject.text(queries.captions) @ subject.image(one.split).T
-        concepts = [row.concept for row in rows]
-        right = np.array(queries.concepts)[:, None] == np.array(concepts)[None, :]
-        captions = [f"{concept}: {text}" for concept, text in zip(queries.concepts, queries.captions, strict=True)]
+        similarity, right = compare(rows, queries, subject.text(queries.captions), subject.image(one.split))
         first = first_rows(rows)
         return [
-            _measured(one.language, "text_to_image", captions, queries.concepts, similarity, right),
+            _measured(one.language, "text_to_image", one.captions, queries.concepts, similarity, right),
             _measured(
                 one.language,
                 "image_to_text",
                 [rows[place].image_id for place in first],
-                [concepts[place] for place in first],
+                [rows[place].concept for place in first],
                 similarity.T[first],
                 right.T[first],
             ),

@@ -111,40 +111,15 @@ def command(
             rich_help_panel=_SETTINGS,
         ),
     ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option("--epochs", help="Times every picture is seen. (default: 10)", rich_help_panel=_SETTINGS),
-    ] = None,
-    min_steps: Annotated[
-        int | None,
-        typer.Option(
-            "--min-steps", help="More epochs where these are fewer steps. (default: 0)", rich_help_panel=_SETTINGS
-        ),
-    ] = None,
-    budget_s: Annotated[
-        float | None,
-        typer.Option(
-            "--budget",
-            help="Train for so many seconds of training steps, however many epochs that is.",
-            rich_help_panel=_SETTINGS,
-        ),
-    ] = None,
+    epochs: Annotated[int | None, options.epochs(_SETTINGS)] = None,
+    min_steps: Annotated[int | None, options.min_steps(_SETTINGS)] = None,
+    budget_s: Annotated[float | None, options.budget(_SETTINGS)] = None,
     batch_size: Annotated[
         int | None,
         typer.Option("--batch-size", help="Captions a batch. (default: 128)", rich_help_panel=_SETTINGS),
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device", help="auto, cpu or cuda. (default: auto)", metavar="DEVICE", rich_help_panel=_SETTINGS
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision", help="auto, fp32 or bf16. (default: auto)", metavar="PRECISION", rich_help_panel=_SETTINGS
-        ),
-    ] = None,
+    device: Annotated[str | None, options.device(_SETTINGS)] = None,
+    precision: Annotated[str | None, options.precision(_SETTINGS)] = None,
     runs: options.Runs = Path("runs"),
     out: Annotated[
         Path | None,

@@ -137,24 +137,9 @@ def command(
             "--held-out", help="Category of pictures that is not trained on (repeatable).", rich_help_panel=_DATA
         ),
     ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option("--epochs", help="Times every picture is seen. (default: 10)", rich_help_panel=_TRAINING),
-    ] = None,
-    min_steps: Annotated[
-        int | None,
-        typer.Option(
-            "--min-steps", help="More epochs where these are fewer steps. (default: 0)", rich_help_panel=_TRAINING
-        ),
-    ] = None,
-    budget_s: Annotated[
-        float | None,
-        typer.Option(
-            "--budget",
-            help="Train for so many seconds of training steps, however many epochs that is.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
+    epochs: Annotated[int | None, options.epochs(_TRAINING)] = None,
+    min_steps: Annotated[int | None, options.min_steps(_TRAINING)] = None,
+    budget_s: Annotated[float | None, options.budget(_TRAINING)] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
@@ -205,16 +190,8 @@ def command(
             "--seed", help="Decides order, captions and initial weights. (default: 0)", rich_help_panel=_TRAINING
         ),
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", help="auto, cpu or cuda. (default: auto)", metavar="DEVICE", rich_help_panel=_MACHINE),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision", help="auto, fp32 or bf16. (default: auto)", metavar="PRECISION", rich_help_panel=_MACHINE
-        ),
-    ] = None,
+    device: Annotated[str | None, options.device(_MACHINE)] = None,
+    precision: Annotated[str | None, options.precision(_MACHINE)] = None,
     gpus: Annotated[
         int | None,
         typer.Option(

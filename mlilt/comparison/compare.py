@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.errors import UnknownNameError, UserError
+from data_prep.errors import UserError
 from data_prep.languages import load_language
 from mlilt import record
 from mlilt.comparison import claims, grid, report, results
@@ -87,9 +87,7 @@ def compare(
     runs, languages = Path(runs), set(_listed(lang))
     formats = tuple(report.FORMATS) if formats is None else formats
     # What is wrong should be told before hours of training.
-    for name in formats:
-        if name not in report.FORMATS:
-            raise UnknownNameError("format", name, report.FORMATS)
+    report.check(formats)
     wanted = request(lang, strategy, seeds, experiment, ask, settings)
     reference = _reference(against, runs)
     failures: list[Failure] = []

@@ -15,6 +15,7 @@ from mlilt import config as configs
 from mlilt.assessment import Measured
 from mlilt.comparison.worker import Worker
 from mlilt.config import RunConfig
+from mlilt.record import RunRecord
 from mlilt.training import corpus, folders
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def assess(
     from mlilt.comparison.study import towers_key
 
     measured: dict[Path, list[Measured]] = {}
-    started: dict[tuple[str, str], list[tuple[Planned, Path]]] = {}
+    started: dict[tuple[str, str], list[tuple[Planned, RunRecord]]] = {}
     before: dict[str, list[Measured]] = {}
     failed: list[Failure] = []
     for planned, folder in done:
@@ -136,13 +137,13 @@ def assess(
             ask = () if planned.config.trim_vocab else planned.ask
             measured[folder] = assessment.assess(folder, ask, root, planned.tests, offline, progress)
             about = record.read(folder)
-            started.setdefault((towers_key(about), about.config.lang), []).append((planned, folder))
+            started.setdefault((towers_key(about), about.config.lang), []).append((planned, about))
         # One failure must not stop the rest, whatever it is.
         except Exception as error:
             failed.append(Failure(folder.name, f"Not assessed: {_said(error)}"))
     for (key, _), members in started.items():
         # What any run of these towers on these languages is put to.
-        about = record.read(members[0][1])
+        about = members[0][1]
         asked = [code for planned, _ in members for code in planned.ask]
         tests = [name for planned, _ in members for name in planned.tests]
         try:

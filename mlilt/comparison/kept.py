@@ -163,10 +163,7 @@ def calibration(study: Study) -> list[Calibrated]:
     """Of each row all of whose runs were put to the test."""
     found = []
     for group, row in study.rows():
-        runs = [
-            next((m for m in study.assessed.get(run.folder, []) if _calibrates(m.test, m.on, group)), None)
-            for run in group.members(row)
-        ]
+        runs = [study.found(run, "calibration", group.language) for run in group.members(row)]
         measured = [m for m in runs if m is not None]
         if len(measured) < len(runs):
             continue
@@ -176,7 +173,3 @@ def calibration(study: Study) -> list[Calibrated]:
         }
         found.append(Calibrated(group, row, loss=float(np.mean([m.values["loss"] for m in measured])), **told))
     return found
-
-
-def _calibrates(test: str, on: str, group: Group) -> bool:
-    return test == "calibration" and on == group.language

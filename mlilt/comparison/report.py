@@ -39,6 +39,15 @@ _PICTURES = 8_000_000
 _TITLE = "Image search: strategies against full-model training"
 
 
+def check(formats: Collection[str]) -> None:
+    """Raises UserError for no format, or an unknown one."""
+    if not formats:
+        raise UserError(f"A report needs a format: {', '.join(FORMATS)}.")
+    for name in formats:
+        if name not in FORMATS:
+            raise UnknownNameError("format", name, FORMATS)
+
+
 def write(study: Study, folder: Path, formats: Collection[str] = FORMATS.keys()) -> Path:
     """Writes a report.
 
@@ -53,11 +62,7 @@ def write(study: Study, folder: Path, formats: Collection[str] = FORMATS.keys())
     Raises:
         UserError: an unknown format, or the folder cannot be written.
     """
-    if not formats:
-        raise UserError(f"A report needs a format: {', '.join(FORMATS)}.")
-    for name in formats:
-        if name not in FORMATS:
-            raise UnknownNameError("format", name, FORMATS)
+    check(formats)
     asked = [name for name in FORMATS if name in formats]
     drawn = plots.draw(study) if {"html", "figures"} & set(asked) else []
     for path, content in _files(study, asked, drawn):

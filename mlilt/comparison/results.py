@@ -251,6 +251,10 @@ class Group:
         """Sources that have figures of their own."""
         return list(self.rows[0].by_source)
 
+    def but_for(self, keys: Collection[str]) -> dict[str, Any]:
+        """All settings but some: equal for groups that differ in these alone."""
+        return {key: value for key, value in self.setting.items() if key not in keys}
+
     def sample(self, row: Row, direction: str = "text_to_image", figure: str = "recall_at_10") -> Sample:
         """What a row's runs reached by query, to be compared with other samples of the same queries."""
         return sample(self.members(row), direction, figure)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlilt.assessment import Measured
+from mlilt.assessment import Measured, base_key
 from mlilt.comparison.grid import Failure
 from mlilt.comparison.results import Group, Row, Run, seed_of
 from mlilt.evaluation.statistics import Sample
@@ -37,7 +37,7 @@ AXES = {
 
 def towers_key(about: RunRecord) -> str:
     """Equal for runs that start from the same towers in the same precision, with the same categories held out."""
-    return "-".join((about.text.sha256[:16], about.vision.sha256[:16], about.precision, *about.config.held_out))
+    return "-".join((base_key(about), *about.config.held_out))
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,15 @@ class Study:
         found = {m.on for measured in self.assessed.values() for m in measured if (m.test, m.part) == (test, part)}
         return sorted(found)
 
+    def found(self, run: Run, test: str, on: str, part: str = "") -> Measured | None:
+        """What a run was found to be worth in a test; None if it was not put to it."""
+        return _find(self.assessed.get(run.folder, []), test, on, part)
+
     def measured(
         self, runs: Sequence[Run], test: str, on: str, figure: str = "accuracy", part: str = ""
     ) -> Sample | None:
         """What runs that differ in their seeds alone reached in a test by item; None if not all were put to it."""
-        found = [_find(self.assessed.get(run.folder, []), test, on, part) for run in runs]
+        found = [self.found(run, test, on, part) for run in runs]
         return _sample([(seed_of(run), m) for run, m in zip(runs, found, strict=True)], figure)
 
     def measured_before(

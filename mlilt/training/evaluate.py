@@ -82,7 +82,7 @@ def evaluate(
         image: embeddings of the rows' pictures, L2-normalized, shape (rows, dim).
         tokens: of each query, how many it has.
     """
-    similarity, right = _compare(rows, asked, text, image)
+    similarity, right = compare(rows, asked, text, image)
     pools = {"all": (np.ones(len(asked.captions), bool), np.ones(len(rows), bool))}
     sources = sorted({row.source for row in rows})
     for source in sources if len(sources) > 1 else []:
@@ -140,7 +140,7 @@ class _Places:
 
 def glance(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArray[Any]) -> dict[str, float]:
     """A few figures over all, without intervals: what validation after each epoch needs; arguments as `evaluate`."""
-    similarity, right = _compare(rows, asked, text, image)
+    similarity, right = compare(rows, asked, text, image)
     by_text, by_image = ranks(similarity, right), ranks(similarity.T, right.T)
     return {
         "text_to_image_recall_at_10": recall(by_text, 10),
@@ -149,7 +149,7 @@ def glance(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArr
     }
 
 
-def _compare(
+def compare(
     rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Similarities of queries and pictures, and which of them belong together."""

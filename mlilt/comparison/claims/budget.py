@@ -11,6 +11,8 @@ from mlilt.comparison.claims._base import Case, case, claim
 from mlilt.comparison.results import CLIP, LIT, Group, Row, Towers, baseline, samples
 from mlilt.comparison.study import Study
 
+_TOWERS = ("text", "vision", "trim_vocab", "text_sha256", "vision_sha256")
+
 
 @claim
 class CLAIM:
@@ -26,12 +28,13 @@ class CLAIM:
     def cases(self, study: Study) -> list[Case]:
         best: dict[str, dict[Towers, tuple[float, Group, Row]]] = {}
         for group, row in study.rows():
-            budget = group.setting.get("budget_s")
-            if budget is None:
+            if group.setting.get("budget_s") is None:
                 continue
             curves = [run.record.validation for run in group.members(row)]
             reached = float(np.mean([curve[-1]["text_to_image_recall_at_10"] for curve in curves if curve] or [0.0]))
-            methods = best.setdefault(_hardware_and_data(group), {})
+            # On the same hardware and data: what differs in the towers alone.
+            place = json.dumps([group.language, group.but_for(_TOWERS)], sort_keys=True)
+            methods = best.setdefault(place, {})
             if row.towers not in methods or reached > methods[row.towers][0]:
                 methods[row.towers] = (reached, group, row)
         found = []
@@ -45,13 +48,6 @@ class CLAIM:
                 point = f"{group.setting['budget_s']:g} s; {_sizes(group)} against {_sizes(of_full)}"
                 found.append(Case(made.subject, made.where, point, made.pairs))
         return found
-
-
-def _hardware_and_data(group: Group) -> str:
-    """Equal for groups that differ in their towers alone."""
-    towers = ("text", "vision", "trim_vocab", "text_sha256", "vision_sha256")
-    rest = {key: value for key, value in group.setting.items() if key not in towers}
-    return json.dumps([group.language, rest], sort_keys=True)
 
 
 def _sizes(group: Group) -> str:

@@ -44,12 +44,12 @@ class CLAIM:
                 if self._value(group) != larger:
                     continue
                 other = next((g for g in study.groups if self._value(g) == smaller and self._alike(g, group)), None)
-                for row in group.rows if other else []:
-                    before = (
-                        next((r for r in other.rows if r.method.towers == row.method.towers), None) if other else None
-                    )
-                    if other is not None and before is not None:
-                        found.append(case(study, group, row, [(group.sample(row), other.sample(before))]))
+                before = {row.towers: row for row in reversed(other.rows)} if other else {}
+                found += [
+                    case(study, group, row, [(group.sample(row), other.sample(before[row.towers]))])
+                    for row in group.rows
+                    if other is not None and row.towers in before
+                ]
         return found
 
     def _value(self, group: Group) -> object:
@@ -59,8 +59,4 @@ class CLAIM:
     def _alike(self, one: Group, other: Group) -> bool:
         """Whether two groups differ in the axis alone, and in what follows from it."""
         follows = {self.axis, f"{self.axis}_sha256", "min_steps"}
-
-        def rest(group: Group) -> dict[str, object]:
-            return {key: value for key, value in group.setting.items() if key not in follows}
-
-        return one.language == other.language and rest(one) == rest(other)
+        return one.language == other.language and one.but_for(follows) == other.but_for(follows)

@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from mlilt.comparison.claims._base import Case, against_full, case, claim, option
+from mlilt.comparison.kept import FIGURES
 from mlilt.comparison.results import Group, Row
 from mlilt.comparison.study import Study
 from mlilt.evaluation.statistics import Sample
 
-# Part and figure of each test.
-FIGURES = {
-    "retrieval": ("text_to_image", "recall_at_10"),
-    "zero-shot": ("", "accuracy"),
-    "bitext": ("", "accuracy"),
-    "neighbours": ("", "accuracy"),
-}
 _SAYS = {
     "retrieval": "Retrieval in languages that were not trained is better than after full-model training.",
     "zero-shot": "Zero-shot classification in languages that were not trained is better than after full training.",

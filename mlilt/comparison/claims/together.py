@@ -38,8 +38,5 @@ class CLAIM:
 
 def _alike(own: Group, joint: Group) -> bool:
     """Whether both were asked in one language and differ in what they were trained on alone."""
-
-    def rest(group: Group) -> dict[str, object]:
-        return {key: value for key, value in group.setting.items() if key not in ("lang", "data_sha256")}
-
-    return own.language == joint.language and rest(own) == rest(joint)
+    data = ("lang", "data_sha256")
+    return own.language == joint.language and own.but_for(data) == joint.but_for(data)

@@ -23,9 +23,8 @@ def alike(groups: Sequence[Group], but_for: Collection[str]) -> list[list[Group]
     """Groups that differ in some settings alone, and in the language asked if "lang" is one of them."""
     found: dict[str, list[Group]] = {}
     for group in groups:
-        rest = {key: value for key, value in group.setting.items() if key not in but_for}
         joint = len(group.trained_on) if "lang" in but_for else group.language
-        found.setdefault(json.dumps([joint, rest], sort_keys=True), []).append(group)
+        found.setdefault(json.dumps([joint, group.but_for(but_for)], sort_keys=True), []).append(group)
     return list(found.values())
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from mlilt.assessment import Measured
 from mlilt.comparison.plots import _select
 from mlilt.comparison.plots._style import INK, Drawn, Looks, canvas, legend
 from mlilt.comparison.results import Run
@@ -65,7 +64,7 @@ def draw(study: Study, looks: Looks) -> Iterator[Drawn]:
 
 def reliability(study: Study, runs: Sequence[Run], language: str) -> Reliability | None:
     """Of runs that differ in their seeds: all their queries in the same bins, and the mean of their errors."""
-    found = [m.about for run in runs if (m := _calibration(study, run, language)) is not None]
+    found = [m.about for run in runs if (m := study.found(run, "calibration", language)) is not None]
     if not found or len(found) < len(runs) or len({len(about["counts"]) for about in found}) > 1:
         return None
     counts = np.array([about["counts"] for about in found], dtype=np.float64)
@@ -83,8 +82,3 @@ def _side(found: Reliability) -> int:
     """Whether accuracy is above confidence over all queries, by more than a point."""
     gap = float(np.average(found.accuracy - found.confidence, weights=found.counts))
     return 0 if abs(gap) < 0.01 else int(np.sign(gap))
-
-
-def _calibration(study: Study, run: Run, language: str) -> Measured | None:
-    measured = study.assessed.get(run.folder, [])
-    return next((m for m in measured if (m.test, m.on) == ("calibration", language)), None)

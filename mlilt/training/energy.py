@@ -55,6 +55,9 @@ class _Meter(Protocol):
 class EnergyMeter:
     """Adds up the energy of the stretches between `start` and `stop`, or of a `with` block. Never raises.
 
+    What can be read is found beside the caller's other work: it takes codecarbon a second or two, which the first
+    `start` waits for if it must.
+
     On a GPU the GPUs are counted, and the processors too where RAPL can be read; on a CPU, RAPL or an estimate.
 
     Args:
@@ -67,9 +70,11 @@ class EnergyMeter:
     def __init__(
         self, device: torch.device, gpus: int = 1, earlier: Energy | None = None, powercap: Path = POWERCAP
     ) -> None:
-        self._earlier = earlier
-        self._meters = _meters(device, gpus, powercap)
+        self.earlier = earlier
         self._joules = 0.0
+        self._found: list[_Meter] = []
+        self._finding = threading.Thread(target=self._find, args=(device, gpus, powercap), daemon=True)
+        self._finding.start()
         self._running = False
 
     def __enter__(self) -> Self:
@@ -84,24 +89,29 @@ class EnergyMeter:
         if self._running:
             return
         self._running = True
+        self._finding.join()
         try:
-            for meter in self._meters:
+            for meter in self._found:
                 meter.start()
         except Exception:
-            self._meters = []
+            self._found = []
 
     def stop(self) -> Energy:
         """Ends the stretch, if one runs; returns the energy of all, and what was taken earlier."""
         if self._running:
             self._running = False
             try:
-                self._joules += sum([meter.stop() for meter in self._meters])
+                self._joules += sum([meter.stop() for meter in self._found])
             except Exception:
-                self._meters = []
-        if not self._meters:
+                self._found = []
+        self._finding.join()
+        if not self._found:
             return Energy()
-        here = Energy(self._joules / _JOULES_PER_KWH, " + ".join(meter.source for meter in self._meters))
-        return here if self._earlier is None else _sum(self._earlier, here)
+        here = Energy(self._joules / _JOULES_PER_KWH, " + ".join(meter.source for meter in self._found))
+        return here if self.earlier is None else _sum(self.earlier, here)
+
+    def _find(self, device: torch.device, gpus: int, powercap: Path) -> None:
+        self._found = _meters(device, gpus, powercap)
 
 
 def _sum(first: Energy, second: Energy) -> Energy:

@@ -191,6 +191,7 @@ class _Run:
         self.tracking = Tracking()
         self.totals = _Totals()
         self.eyes: VisionTower
+        self.energy: EnergyMeter
 
     def go(self) -> RunRecord:
         """Runs all stages."""
@@ -198,6 +199,8 @@ class _Run:
         memory = PeakMemory(self.device)
         make_repeatable(self.device, self.config.seed)
         found = self._read()
+        # Of training steps, counted in the first process for all of its machine.
+        self.energy = EnergyMeter(self.device, gpus=int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         tower = text.load(self.config.text, offline=self.offline, progress=self.progress)
         text_about = _about(self.config.text, tower, tower.encoder)
         eyes = vision.load(self.config.vision, offline=self.offline, progress=self.progress)
@@ -440,7 +443,9 @@ class _Run:
         # Seldom enough to take little of the time of sets whose epochs are a step or two.
         validate_every = 1 if epochs is None else -(-epochs // MOST_VALIDATIONS)
         flops = Flops(self.totals.flops, self.totals.flops_pairs, on=not self.config.compile)
-        energy = self._energy(earlier=state is not None)
+        energy = self.energy
+        if state is not None:
+            energy.earlier = Energy(self.totals.energy_kwh, self.totals.energy_source)
         saved_at = time.perf_counter()
         save_cost = 0.0
         step = first
@@ -500,11 +505,6 @@ class _Run:
                 keep()
         if isinstance(shown, Pixels):
             shown.close()
-
-    def _energy(self, earlier: bool) -> EnergyMeter:
-        """What counts the energy of training steps, in the first process for all of its machine."""
-        before = Energy(self.totals.energy_kwh, self.totals.energy_source) if earlier else None
-        return EnergyMeter(self.device, gpus=int(os.environ.get("LOCAL_WORLD_SIZE", "1")), earlier=before)
 
     def _over(self, step: int, total: int | None) -> bool:
         """Whether all steps are done, or the time is up; the first process tells the others."""

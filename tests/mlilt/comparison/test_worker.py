@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -141,13 +142,18 @@ def test_nothing_outlives_a_comparison_that_was_stopped(
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    until(lambda: list((tmp_path / "runs").glob(f"*/{record.METRICS}")))
-    family = psutil.Process(process.pid).children(recursive=True)
-    assert len(family) == 2
-    # At a terminal Ctrl-C reaches all processes.
-    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
-    _, said = process.communicate()
-    _, alive = psutil.wait_procs(family, timeout=60)
+    try:
+        until(lambda: any(file.stat().st_size for file in (tmp_path / "runs").glob(f"*/{record.METRICS}")))
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) == 2
+        # At a terminal Ctrl-C reaches all processes.
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+        _, said = process.communicate()
+        _, alive = psutil.wait_procs(family, timeout=60)
+    finally:
+        # Of an endless run nothing may be left should this test fail.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert not alive
     if number != signal.SIGKILL:
         assert process.returncode == 128 + number

@@ -175,7 +175,7 @@ def test_without_counters_codecarbon_estimates_silently_and_leaves_pauses_out(
     with meter:
         _burn(0.3)
     taken = meter.stop()
-    (estimate,) = meter._meters
+    (estimate,) = meter._found
     assert isinstance(estimate, Estimate)
     assert taken.source is not None
     assert taken.source.startswith("estimate (codecarbon: CPU by ")

@@ -88,8 +88,8 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     else:
         for group, title in zip(study.groups, words.titles(study.groups), strict=True):
             _show_group(console, group, title)
-    for failure in study.failures:
-        console.print(f"Failed: {failure.run}: {failure.reason}", style="red", markup=False)
+    for named, reason in words.failures(study.failures):
+        console.print(f"Failed: {named}: {reason}", style="red", markup=False)
     console.print(f"Report: {comparison.page}", soft_wrap=True, markup=False)
 
 

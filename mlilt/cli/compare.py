@@ -228,6 +228,7 @@ def _show_plan(placed: list[Placed], failures: list[Failure], json: bool) -> Non
     from rich.table import Table
 
     from mlilt.cli import _tables
+    from mlilt.comparison import words
 
     console = _tables.out()
     table = Table(title="What would be trained", title_justify="left")
@@ -236,8 +237,8 @@ def _show_plan(placed: list[Placed], failures: list[Failure], json: bool) -> Non
     for each in placed:
         table.add_row(escape(str(each.folder)), each.state)
     console.print(table)
-    for failure in failures:
-        console.print(f"Failed: {failure.run}: {failure.reason}", style="red", markup=False)
+    for named, reason in words.failures(failures):
+        console.print(f"Failed: {named}: {reason}", style="red", markup=False)
     missing = sum(each.state != "finished" for each in placed)
     console.print(f"{missing} of {len(placed)} runs are to be trained; nothing was.")
 

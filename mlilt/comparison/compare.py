@@ -11,7 +11,7 @@ from typing import Any
 from data_prep.errors import UserError
 from data_prep.languages import load_language
 from mlilt import record
-from mlilt.comparison import claims, grid, report, results
+from mlilt.comparison import claims, grid, report, results, words
 from mlilt.comparison import experiment as experiments
 from mlilt.comparison.experiment import Experiment, Planned
 from mlilt.comparison.grid import Failure, Placed
@@ -90,23 +90,30 @@ def compare(
     report.check(formats)
     wanted = request(lang, strategy, seeds, experiment, ask, settings)
     reference = _reference(against, runs)
+    planned = experiments.plan(wanted) if wanted else []
+    if reference and wanted and not any(results.alike(reference[0].record.config, p.config) for p in planned):
+        raise _unlike(against)
     failures: list[Failure] = []
     done: list[tuple[Planned, Path]] = []
     if wanted is None:
         found = _read(grid.finished(runs), failures)
         read = [run for run in found if not languages or {run.language, run.record.config.lang} & languages]
     else:
-        done, failures = grid.train_missing(experiments.plan(wanted), runs, offline, progress)
+        done, failures = grid.train_missing(planned, runs, offline, progress)
         read = _read([folder for _, folder in done], failures)
     read += _beside(read, runs, reference, baselines=wanted is not None)
     if not read:
         raise _nothing(_listed(lang), runs, failures)
     if reference and not any(_comparable(reference, run) for run in read):
-        raise UserError(f"{against} differs from all that is compared in more than what trains. Name another run.")
+        raise _unlike(against)
     groups = results.group(read, reference[0] if reference else None)
     root = wanted.root if wanted else Path(settings.get("data", "data"))
-    measured, before, failed = grid.assess(_to_assess(read, done, _listed(ask)), root, offline, progress)
-    study = Study(groups, measured, before, wanted, failures=[*failures, *failed])
+    imagenet = Path(wanted.imagenet) if wanted and wanted.imagenet else None
+    put = _to_assess(read, done, _listed(ask))
+    measured, before, failed = grid.assess(put, root, offline, progress, imagenet)
+    study = Study(
+        groups, measured, before, wanted, failures=[*failures, *failed], against="" if against is None else str(against)
+    )
     if wanted is not None:
         study = dataclasses.replace(study, claims=claims.judge_all(wanted.kinds(), study))
     folder = Path(out) if out is not None else OUT / (wanted.name if wanted else "")
@@ -161,6 +168,10 @@ def request(
     if base is None and not languages:
         raise UserError("To train what is missing, name a language: --lang sw.")
     return experiments.asked(base, languages, strategies, seeds, _listed(ask), settings)
+
+
+def _unlike(against: Path | str | None) -> UserError:
+    return UserError(f"{against} differs from all that is compared in more than what trains. Name another run.")
 
 
 def _listed(names: str | Sequence[str]) -> list[str]:
@@ -234,5 +245,5 @@ def _nothing(languages: Sequence[str], runs: Path, failures: Sequence[Failure]) 
     for name in languages:
         for code in name.split("+"):
             load_language(code)
-    said = "".join(f"\n  {failure.run}: {failure.reason}" for failure in failures)
+    said = "".join(f"\n  {named}: {reason}" for named, reason in words.failures(failures))
     return UserError(f"There is no finished run of {', '.join(languages) or 'any language'} in {runs}.{said}")

@@ -85,6 +85,7 @@ class Experiment(_Part):
     """See the module's docstring. Settings that are not given are `mlilt train`'s defaults."""
 
     name: str = Field(default="", description="the file's, without .toml; empty for what the command line asks")
+    file: str = Field(default="", description="its path, as given; empty for what comes with mlilt")
     title: str = Field(min_length=1, description="in a few words")
     claim: str = Field(default="", description="what the paper says")
     paper: str = Field(default="", description="where it says so")
@@ -93,6 +94,7 @@ class Experiment(_Part):
     seeds: int = Field(default=3, ge=1, description="runs of each, with seeds 0, 1, ...")
     ask: list[str] = Field(default=[], description="languages that each run is asked in after training")
     tests: list[str] = Field(default=[], description="what each run is put to, as named in mlilt/assessment")
+    imagenet: str = Field(default="", description="the folder with Babel-ImageNet's files, for the test imagenet")
     settings: dict[str, Any] = Field(default={}, description="of all runs, as in mlilt.config.RunConfig")
     grid: list[Table] = Field(default=[], description="axes; the runs of all tables are trained")
     claims: list[dict[str, Any]] = Field(default=[], description="each with its kind and that kind's options")
@@ -122,6 +124,12 @@ class Experiment(_Part):
     @classmethod
     def _claims(cls, claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return _refused(claims, list(_wrong_claims(claims)))
+
+    @model_validator(mode="after")
+    def _imagenet(self) -> Experiment:
+        asked = {*self.tests, *(name for table in self.grid for name in table.tests or [])}
+        wanted = "imagenet" in asked and not self.imagenet
+        return _refused(self, ["the test imagenet needs Babel-ImageNet's files: imagenet = FOLDER"] if wanted else [])
 
     @property
     def tables(self) -> list[Table]:
@@ -246,15 +254,20 @@ def find(name: str) -> Experiment:
         UserError: there is none, or its file has mistakes; all are named.
     """
     if name.endswith(".toml"):
-        return read(Path(name), Path(name).stem)
+        return read(Path(name), Path(name).stem, file=name)
     if name not in names():
         hint = "`mlilt compare --list` lists them; the name of a file of your own ends in .toml."
         raise UnknownNameError("experiment", name, names(), hint)
     return read(_folder() / f"{name}.toml", name)
 
 
-def read(path: Path, name: str) -> Experiment:
+def read(path: Path, name: str, file: str = "") -> Experiment:
     """Reads and checks a file.
+
+    Args:
+        path: where it is.
+        name: of the experiment.
+        file: how the user named a file of their own.
 
     Raises:
         UserError: it cannot be read, or has mistakes; all are named, each with its key.
@@ -263,9 +276,10 @@ def read(path: Path, name: str) -> Experiment:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"The experiment in {path} cannot be read: {error}") from error
-    if "name" in found:
-        raise UserError(f"{path}: name: the file's name is the experiment's. Leave it out.")
-    return make({**found, "name": name}, str(path))
+    for key in ("name", "file"):
+        if key in found:
+            raise UserError(f"{path}: {key}: the file's name is the experiment's. Leave it out.")
+    return make({**found, "name": name, "file": file}, str(path))
 
 
 def make(settings: Mapping[str, Any], origin: str) -> Experiment:

@@ -110,7 +110,7 @@ def train_missing(
 
 
 def assess(
-    done: Sequence[tuple[Planned, Path]], root: Path, offline: bool, progress: bool
+    done: Sequence[tuple[Planned, Path]], root: Path, offline: bool, progress: bool, imagenet: Path | None = None
 ) -> tuple[dict[Path, list[Measured]], dict[str, list[Measured]], list[Failure]]:
     """Puts finished runs to their tests, and the towers that they started from; what was measured before is read.
 
@@ -119,6 +119,7 @@ def assess(
         root: the folder that holds the data sets of the languages to ask in.
         offline: use only what is on this machine.
         progress: show progress bars.
+        imagenet: the folder with Babel-ImageNet's names and templates, for the test of that name.
 
     Returns:
         What was measured by run, and before training by `towers_key`; and what failed.
@@ -135,7 +136,7 @@ def assess(
         try:
             # A trimmed vocabulary knows the words of its own languages alone.
             ask = () if planned.config.trim_vocab else planned.ask
-            measured[folder] = assessment.assess(folder, ask, root, planned.tests, offline, progress)
+            measured[folder] = assessment.assess(folder, ask, root, planned.tests, offline, progress, imagenet)
             about = record.read(folder)
             started.setdefault((towers_key(about), about.config.lang), []).append((planned, about))
         # One failure must not stop the rest, whatever it is.

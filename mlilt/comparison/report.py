@@ -53,7 +53,7 @@ def write(study: Study, folder: Path, formats: Collection[str] = FORMATS.keys())
 
     Args:
         study: what it is made of.
-        folder: where to; other files there stay.
+        folder: where to; other files there stay, but for figures of an earlier report.
         formats: what of `FORMATS`; figures as SVG and PNG.
 
     Returns:
@@ -65,8 +65,15 @@ def write(study: Study, folder: Path, formats: Collection[str] = FORMATS.keys())
     check(formats)
     asked = [name for name in FORMATS if name in formats]
     drawn = plots.draw(study) if {"html", "figures"} & set(asked) else []
+    written = set()
     for path, content in _files(study, asked, drawn):
         _replace(folder / path, content)
+        written.add(folder / path)
+    if "figures" in asked:
+        # Another study's would be taken for this one's.
+        for kind in ("svg", "png"):
+            for old in {*(folder / FORMATS["figures"]).glob(f"*.{kind}")} - written:
+                old.unlink(missing_ok=True)
     return folder / FORMATS[asked[0]]
 
 
@@ -162,7 +169,7 @@ def _facts(
         "reproduce": reproduce,
         "study": study,
         "digests": tables.digests(study),
-        "failures": study.failures,
+        "failures": words.failures(study.failures),
         "counter": _Counter(),
     }
 

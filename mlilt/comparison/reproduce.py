@@ -64,21 +64,18 @@ def _things(study: Study, test: str) -> list[str]:
 
 def compare(study: Study) -> str:
     """What trains all that is missing, assesses it and writes the report."""
+    against = _each("--against", [study.against] if study.against else [])
     wanted = study.experiment
     if wanted is None:
-        return "mlilt compare"
-    if not wanted.name:
-        known: dict[str, list[str]] = {}
-    elif wanted.name in experiments.names():
-        known = _flags(experiments.find(wanted.name))
-    else:
-        return f"mlilt compare {shlex.quote(wanted.name + '.toml')}"
+        return " ".join(["mlilt compare", *against])
+    called = wanted.file or wanted.name
+    known = _flags(experiments.find(called)) if called else {}
     given = {key: flags for key, flags in _flags(wanted).items() if flags != known.get(key)}
     if not given.keys() <= {*_ASKED, *COMPARE_OPTIONS}:
         # No command asks for such settings: the runs are trained one by one.
-        return "mlilt compare"
-    name = [shlex.quote(wanted.name)] if wanted.name else []
-    return " ".join(["mlilt compare", *name, *(flag for flags in given.values() for flag in flags)])
+        return " ".join(["mlilt compare", *against])
+    name = [shlex.quote(called)] if called else []
+    return " ".join(["mlilt compare", *name, *(flag for flags in given.values() for flag in flags), *against])
 
 
 def _flags(wanted: Experiment) -> dict[str, list[str]]:

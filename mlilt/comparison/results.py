@@ -307,12 +307,20 @@ def _order(keyed: tuple[str, list[Run]]) -> tuple[object, ...]:
     return members[0].language, concepts is None, concepts or 0, key
 
 
+def alike(one: RunConfig, other: RunConfig) -> bool:
+    """Whether runs of these settings can be compared, if their data, towers and machines are the same."""
+    return _shared(one) == _shared(other)
+
+
+def _shared(config: RunConfig) -> dict[str, Any]:
+    return {key: v for key, v in config.outcome().items() if key not in (*_COMPARED, *_COMPUTED)}
+
+
 def _setting(about: RunRecord) -> dict[str, Any]:
-    shared = {key: v for key, v in about.config.outcome().items() if key not in (*_COMPARED, *_COMPUTED)}
     machine = {key: about.machine.get(key) for key in ("cpu", "cores", "gpu")}
     weights = {"text_sha256": about.text.sha256, "vision_sha256": about.vision.sha256}
     used = {"precision_used": about.precision, "device_used": about.device}
-    return {**shared, **used, **weights, "data_sha256": about.data_sha256, "machine": machine}
+    return {**_shared(about.config), **used, **weights, "data_sha256": about.data_sha256, "machine": machine}
 
 
 def setting_key(run: Run) -> str:

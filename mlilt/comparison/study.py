@@ -51,6 +51,7 @@ class Study:
         experiment: what was asked, if it has a name.
         claims: what came of the experiment's claims.
         failures: runs that could not be trained, assessed or read.
+        against: the run whose method others are held against, as it was named; empty for full-model training.
     """
 
     groups: list[Group]
@@ -59,6 +60,7 @@ class Study:
     experiment: Experiment | None = None
     claims: list[Result] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    against: str = ""
 
     @cached_property
     def points(self) -> dict[int, str]:

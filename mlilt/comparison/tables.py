@@ -243,10 +243,14 @@ def _where(study: Study, group: Group) -> str:
 
 
 def _keyed(
-    study: Study, members: Sequence[Kept], header: Sequence[str], cells: Callable[[Kept], Sequence[str]], over: str
+    study: Study,
+    members: Sequence[Kept],
+    header: Sequence[str],
+    cells: Callable[[Kept], Sequence[str]],
+    over: Sequence[str],
 ) -> Table:
-    """A row a method, led by what it was trained on where that differs."""
-    shown = [k for k in members if k.over == over]
+    """A row a method and what it was measured over, led by what it was trained on where that differs."""
+    shown = [k for name in over for k in members if k.over == name]
     several = len({id(k.group) for k in shown}) > 1
     rows = [(label(k.group, k.row), *([_where(study, k.group)] if several else []), *cells(k)) for k in shown]
     return Table("", ("method", *(["trained on"] if several else []), *header), rows)
@@ -263,7 +267,7 @@ def _untrained(study: Study, members: Sequence[Kept]) -> Table:
         members,
         header,
         lambda k: (str(len(k.things)), percent(k.after), _against(k), _percent(k.chance)),
-        UNTRAINED,
+        [UNTRAINED],
     )
     return replace(table, caption="Mean over languages never trained, %")
 
@@ -277,30 +281,18 @@ def _bitext(study: Study, members: Sequence[Kept]) -> Table:
         before = percent(k.before) if k.before else DASH
         return str(len(k.things)), before, percent(k.after), _change(k), *others, _against(k), _percent(k.chance)
 
-    return replace(_keyed(study, members, header, cells, PAIRS), caption="Mean over pairs of languages, %")
+    return replace(_keyed(study, members, header, cells, [PAIRS]), caption="Mean over pairs of languages, %")
 
 
 def _neighbours(study: Study, members: Sequence[Kept]) -> Table:
     header = ("pictures of", "before", "after", "change, points", _versus(members), "most frequent category")
-    tables = [
-        _keyed(
-            study,
-            members,
-            header,
-            lambda k: (
-                k.over,
-                percent(k.before) if k.before else DASH,
-                percent(k.after),
-                _change(k),
-                _against(k),
-                _percent(k.chance),
-            ),
-            over,
-        )
-        for over in dict.fromkeys(k.over for k in members)
-    ]
-    rows = [row for table in tables for row in table.rows]
-    return Table("Before and after training, %", tables[0].header, rows)
+    over = list(dict.fromkeys(k.over for k in members))
+
+    def cells(k: Kept) -> Sequence[str]:
+        before = percent(k.before) if k.before else DASH
+        return k.over, before, percent(k.after), _change(k), _against(k), _percent(k.chance)
+
+    return replace(_keyed(study, members, header, cells, over), caption="Before and after training, %")
 
 
 def _change(k: Kept) -> str:

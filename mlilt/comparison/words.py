@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from data_prep.errors import UserError
 from data_prep.languages import load_language
 from mlilt import strategies
+from mlilt.comparison.grid import Failure
 from mlilt.comparison.results import CLIP, LIT, Group, Row, Towers
 from mlilt.comparison.study import Study
 from mlilt.config import FROZEN, RunConfig
@@ -36,6 +37,21 @@ class Ends(Protocol):
     def low(self) -> float: ...
     @property
     def high(self) -> float: ...
+
+
+# So many runs that failed alike are named.
+_NAMED = 3
+
+
+def failures(found: Sequence[Failure]) -> list[tuple[str, str]]:
+    """(runs, why), with what failed alike told once."""
+    alike: dict[str, list[str]] = {}
+    for failure in found:
+        alike.setdefault(failure.reason, []).append(failure.run)
+    return [
+        (", ".join(runs[:_NAMED]) + (f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""), reason)
+        for reason, runs in alike.items()
+    ]
 
 
 def language_name(code: str) -> str:
@@ -212,8 +228,10 @@ def columns(group: Group) -> list[Column]:
         Column(f"% of {full}", share_of_full),
         Column("FLOPs/pair", lambda _, row: DASH if row.flops_per_pair is None else size(row.flops_per_pair)),
         Column("time", lambda _, row: duration(row.wall_s), True),
+        Column("CPU time", lambda _, row: duration(row.cpu_s)),
         Column("energy", lambda _, row: DASH if row.energy_kwh is None else _energy(row.energy_kwh)),
         Column("captions/s", lambda _, row: f"{row.captions_per_s:.0f}"),
+        Column("pairs/s", lambda _, row: f"{row.pairs_per_s:.0f}"),
         Column("memory", lambda _, row: size(row.peak_bytes, "B") if row.peak_bytes else DASH),
         Column("saved", lambda _, row: size(row.saved_bytes, "B")),
         Column("lr", lambda _, row: _rates(row)),

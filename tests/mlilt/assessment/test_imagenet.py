@@ -15,6 +15,8 @@ from data_prep.errors import UserError
 from mlilt import record
 from mlilt.assessment import Measured, assess, unasked
 from mlilt.assessment._base import Asked, Subject
+from mlilt.comparison import grid
+from mlilt.comparison.experiment import Planned
 
 WNIDS = [f"n{1440764 + 3 * n:08}" for n in range(1000)]
 NAMES = {3: "red apple", 500: "blue sea", 998: "green leaf"}
@@ -98,3 +100,11 @@ def test_without_the_files_it_is_not_asked_and_says_what_it_needs(run: Path, pre
     }
     with pytest.raises(UserError, match=r"there is no babel_imagenet-298\.json"):
         assess(run, ["en"], prepared, ["imagenet"], progress=False, imagenet=tmp_path)
+
+
+def test_an_experiment_puts_its_runs_to_it_with_the_folder_it_names(run: Path, prepared: Path, root: Path) -> None:
+    put = Planned(record.read(run).config, ("en",), ("imagenet",))
+    found, _, failed = grid.assess([(put, run)], prepared, offline=False, progress=False, imagenet=root)
+    assert not failed
+    assert found[run] == assess(run, ["en"], prepared, ["imagenet"], progress=False, imagenet=root)
+    assert len(found[run]) == 1

@@ -437,6 +437,15 @@ def test_another_run_can_be_what_others_are_held_against(write_run: Callable[...
         mlilt.compare(runs=runs, out=out, against=tmp_path / "away" / "other")
 
 
+def test_a_reference_that_cannot_be_one_is_told_before_anything_is_trained(
+    write_run: Callable[..., Path], small_sw: Prepared, tmp_path: Path
+) -> None:
+    other = write_run({"sw": [1, 1, 1]}, strategy="bitfit", epochs=3)
+    with pytest.raises(UserError, match="differs from all that is compared"):
+        mlilt.compare("sw", "layernorm", 1, tmp_path / "runs", data=str(small_sw.folder), epochs=1, against=other)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [other.name]
+
+
 def test_a_reference_elsewhere_joins_with_all_of_its_seeds(write_run: Callable[..., Path], tmp_path: Path) -> None:
     write_run({"sw": [1, 20]}, strategy="bitfit")
     for seed in (0, 1):

@@ -207,7 +207,12 @@ def test_all_mistakes_are_told_at_once_each_with_its_key() -> None:
     [
         ("title = 3 4", "cannot be read: .*line 1"),
         ('title = "t"\nname = "n"', "name: the file's name is the experiment's"),
+        ('title = "t"\nfile = "f"', "file: the file's name is the experiment's"),
         ('title = "t"', "languages: Field required"),
+        (
+            'title = "t"\nlanguages = ["sw"]\nstrategies = ["full"]\n[[grid]]\ntests = ["imagenet"]',
+            "the test imagenet needs Babel-ImageNet's files: imagenet = FOLDER",
+        ),
     ],
 )
 def test_a_bad_file_is_named(tmp_path: Path, text: str, words: str) -> None:

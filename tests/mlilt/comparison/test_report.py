@@ -595,6 +595,47 @@ def test_only_what_is_asked_for_is_written(
         assert sorted(linked) == [name for name in figures if name.endswith(".svg")]
 
 
+def test_figures_of_an_earlier_report_do_not_stay_and_all_else_does(
+    write_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    folders = write_run({"sw": [1, 3, 7, 20]}), write_run({"sw": [1, 2, 3, 4]}, strategy="full")
+    study = Study(results.group([run for folder in folders for run in results.read_run(folder)]))
+    figures = tmp_path / "out" / "figures"
+    figures.mkdir(parents=True)
+    for name in ("forgetting.svg", "forgetting.png", "mine.txt"):
+        (figures / name).write_text("old", encoding="utf-8")
+    report.write(study, tmp_path / "out", ["md"])
+    assert len(list(figures.iterdir())) == 3
+    report.write(study, tmp_path / "out", ["md", "figures"])
+    there = {path.name for path in figures.iterdir()}
+    assert "mine.txt" in there
+    assert not {"forgetting.svg", "forgetting.png"} & there
+    assert len(there) > 1
+
+
+def test_rows_of_held_out_categories_are_as_long_as_their_header(write_run: Callable[..., Path]) -> None:
+    folders = [
+        write_run({"sw": [1, 2]}, strategy="full", vision_strategy="full", concepts=concepts) for concepts in (10, 20)
+    ]
+    study = Study(results.group([run for folder in folders for run in results.read_run(folder)]))
+    for folder, measured_on in zip(folders, (["sw: test split"], ["sw: test split", "sw: categories"]), strict=True):
+        study.assessed[folder] = [
+            Measured(
+                test="neighbours",
+                on=on,
+                items=["a", "b"],
+                clusters=["a", "b"],
+                values={"accuracy": [1.0, 0.0]},
+                chance={"accuracy": 0.5},
+            )
+            for on in measured_on
+        ]
+    [tested] = tables.kept(study, kept.gather(study))
+    assert tested.means is not None
+    assert len(tested.means.rows) == 3
+    assert {len(row) for row in tested.means.rows} == {len(tested.means.header)}
+
+
 def test_figures_are_linked_from_the_page(browser: Browser, whole: tuple[Study, Path]) -> None:
     page, _ = open_page(browser, whole[1] / "index.html")
     links = page.eval_on_selector_all("figcaption a", "nodes => nodes.map(n => n.getAttribute('href'))")

@@ -108,3 +108,20 @@ def test_what_the_command_line_changed_of_a_named_experiment_is_told() -> None:
 
 def test_without_an_experiment_all_runs_are_compared() -> None:
     assert reproduce.compare(Study([])) == "mlilt compare"
+
+
+def test_a_file_of_ones_own_is_named_by_its_path_with_what_was_changed_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "my own" / "mine.toml"
+    file.parent.mkdir()
+    file.write_text('title = "t"\nlanguages = ["sw", "yo"]\nstrategies = ["full"]\n', encoding="utf-8")
+    base = experiments.find(str(file))
+    assert reproduce.compare(Study([], experiment=base)) == f"mlilt compare '{file}'"
+    wanted = experiments.asked(base, ["te"], [], None, [], {"epochs": 2})
+    said = reproduce.compare(Study([], experiment=wanted, against="runs/other one"))
+    expected = {"experiment": str(file), "lang": ["te"], "epochs": 2, "against": "runs/other one"}
+    assert parsed(compare_command, said).items() >= expected.items()
+    assert "--strategy" not in said
+
+
+def test_what_all_runs_were_held_against_is_told() -> None:
+    assert reproduce.compare(Study([], against="sw-lora-s0")) == "mlilt compare --against sw-lora-s0"

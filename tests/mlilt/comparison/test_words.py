@@ -10,6 +10,7 @@ import pytest
 
 from mlilt import record
 from mlilt.comparison import Comparison, results, words
+from mlilt.comparison.grid import Failure
 from mlilt.comparison.results import Group
 from mlilt.evaluation.statistics import Estimate
 
@@ -248,3 +249,9 @@ def test_the_method_says_where_the_vision_tower_is_frozen_and_how_many_processes
 def test_without_full_training_of_rows_whose_vision_tower_trains_clip_is_what_to_train(write_run: Write) -> None:
     groups = grouped(write_run({"sw": [1, 1], "yo": [1, 1]}, vision_strategy="bitfit", vision_lr=1e-3))
     assert ["`mlilt train --lang sw --lang yo --strategy clip`" in words.findings(g)[0] for g in groups] == [True] * 2
+
+
+def test_what_failed_alike_is_told_once() -> None:
+    found = [Failure(f"run{n}", "no weights") for n in range(5)] + [Failure("other", "no memory")]
+    assert words.failures(found) == [("run0, run1, run2 and 2 more", "no weights"), ("other", "no memory")]
+    assert words.failures(found[:3]) == [("run0, run1, run2", "no weights")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from mlilt.training.flops import COUNTED_STEPS, Flops
 
@@ -22,6 +23,16 @@ def test_operations_of_a_linear_layer_are_those_of_its_matrix_products() -> None
             step(layer, inputs.detach().requires_grad_(wants_gradient))
         assert flops.per_pair(1) == products * one / 10
         assert flops.per_pair(2) == products * one / 5
+
+
+def test_fused_attention_counts_as_its_products_with_those_that_it_computes_again() -> None:
+    query, key, value = (torch.randn(2, 3, 17, 8, requires_grad=True) for _ in range(3))
+    product = 2 * 2 * 3 * 17 * 17 * 8
+    flops = Flops()
+    with flops.step(0, 1):
+        scaled_dot_product_attention(query, key, value).sum().backward()
+    # Two forwards; backwards two for each of them, and the scores once more.
+    assert flops.total == 7 * product
 
 
 def test_only_the_first_steps_are_counted() -> None:

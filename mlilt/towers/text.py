@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from data_prep.errors import UnknownNameError, UserError
-from mlilt.towers import carried, catalog
+from mlilt.towers import carried, catalog, packing
 from mlilt.towers.weights import Needed, digest, hub_folder
 
 DEFAULT = "e5-small"
@@ -46,14 +46,21 @@ class TextTower(nn.Module):
         self.width = int(cast(Any, encoder).config.hidden_size)
         self.pad_id = int(tokenizer.pad_token_id or 0)
         self.learned_buffers: tuple[str, ...] = ()
+        self._packs = False
 
-    def settle(self, device: torch.device) -> None:
-        """Chooses how attention is computed on `device`; it stays where it is.
+    def settle(self, device: torch.device, packed: bool = True) -> None:
+        """Chooses how captions are encoded on `device`; the tower stays where it is.
 
-        Captions are short: on a CPU the plain products are quicker than fused attention, above all backwards.
+        Captions are short: on a CPU plain products are quicker than fused attention, above all backwards.
+
+        Args:
+            device: where the tower will be.
+            packed: on a CPU put captions into one row where the encoder can take that, instead of padding them.
         """
+        self._packs = packed and device.type == "cpu" and packing.fits(self.encoder)
+        plain = packing.ATTENTION if self._packs else "eager"
         with contextlib.suppress(ValueError):
-            cast(Any, self.encoder).set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
+            cast(Any, self.encoder).set_attn_implementation(plain if device.type == "cpu" else "sdpa")
 
     def tokenize(self, captions: Sequence[str]) -> list[list[int]]:
         """Token ids with special tokens, each at most `max_tokens` long, without padding."""
@@ -83,9 +90,12 @@ class TextTower(nn.Module):
     def forward(self, ids: Sequence[Sequence[int]]) -> Tensor:
         """Token ids of captions, unpadded -> pooled vectors in the same order, float32 of shape (n, width).
 
-        Captions go through the encoder in groups of similar length, so that little is computed for padding.
+        Captions go through the encoder in one row, or in groups of similar length, so that little is computed for
+        padding.
         """
         device = next(self.encoder.parameters()).device
+        if self._packs:
+            return self._packed(packing.pack(ids, self.encoder, device))
         order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
         groups = length_groups([len(ids[place]) for place in order], _GROUP_TOKENS[device.type])
         parts = []
@@ -94,9 +104,15 @@ class TextTower(nn.Module):
             if device.type == "cuda":
                 tokens, mask = tokens.pin_memory(), mask.pin_memory()
             parts.append(self.pooled(tokens.to(device, non_blocking=True), mask.to(device, non_blocking=True)))
-        back = torch.empty(len(ids), dtype=torch.int64)
-        back[torch.tensor(order, dtype=torch.int64)] = torch.arange(len(ids))
-        return torch.cat(parts)[back.to(device)]
+        return torch.cat(parts)[_back(order).to(device)]
+
+    def _packed(self, row: packing.Packed) -> Tensor:
+        hidden = self.encoder(
+            input_ids=row.input_ids, position_ids=row.position_ids, segments=row.segments
+        ).last_hidden_state[0]
+        parts = packing.unpack(hidden.float(), row.segments)
+        pooled = [part[:, 0] if self.pooling == "cls" else part.mean(1) for part in parts]
+        return torch.cat(pooled)[_back(row.order)]
 
     def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Pooled vectors of padded captions, float32 of shape (n, width).
@@ -110,6 +126,13 @@ class TextTower(nn.Module):
             return cast(Tensor, hidden[:, 0])
         keep = attention_mask.unsqueeze(-1).to(hidden.dtype)
         return cast(Tensor, (hidden * keep).sum(1) / keep.sum(1).clamp_min(1))
+
+
+def _back(order: Sequence[int]) -> Tensor:
+    """Where each of what was put in this order is now, int64."""
+    back = torch.empty(len(order), dtype=torch.int64)
+    back[torch.tensor(order, dtype=torch.int64)] = torch.arange(len(order))
+    return back
 
 
 def count_tokens(tokenizer: Any, captions: Sequence[str]) -> list[int]:
@@ -228,6 +251,7 @@ def _from_folder(folder: Path, name: str, pooling: str, max_tokens: int) -> Text
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     positions = getattr(encoder.config, "max_position_embeddings", None) or max_tokens
+    packing.register()
     # RoBERTa's positions start behind the padding id, two places later.
     tower = TextTower(encoder, tokenizer, name, pooling, min(max_tokens, positions - 2))
     tower.settle(torch.device("cpu"))

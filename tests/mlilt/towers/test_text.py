@@ -40,9 +40,13 @@ def one_by_one(tower: TextTower, captions: list[str], pooling: str) -> torch.Ten
     return torch.stack(vectors)
 
 
+@pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_a_batch_gives_what_each_caption_gives_by_itself_in_the_callers_order(folder: Path, pooling: Any) -> None:
+def test_a_batch_gives_what_each_caption_gives_by_itself_in_the_callers_order(
+    folder: Path, pooling: Any, packed: bool
+) -> None:
     tower = text.load(str(folder), pooling=pooling)
+    tower.settle(torch.device("cpu"), packed)
     with torch.inference_mode():
         found = tower(tower.tokenize(CAPTIONS))
         assert found.dtype == torch.float32
@@ -50,8 +54,10 @@ def test_a_batch_gives_what_each_caption_gives_by_itself_in_the_callers_order(fo
         torch.testing.assert_close(found, one_by_one(tower, CAPTIONS, pooling), rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_are_those_of_each_caption_by_itself(folder: Path) -> None:
+@pytest.mark.parametrize("packed", [True, False])
+def test_gradients_are_those_of_each_caption_by_itself(folder: Path, packed: bool) -> None:
     tower = text.load(str(folder))
+    tower.settle(torch.device("cpu"), packed)
     tower.encoder.requires_grad_(True)
     weights = torch.randn(len(CAPTIONS), tower.width, generator=torch.Generator().manual_seed(0))
     gradients = []

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import mlilt
 from benchmarks._table import show, spread
 from mlilt.record import RunRecord
-from mlilt.towers import text
+from mlilt.towers import packing, text
 from mlilt.training import loop
 
 ROUNDS = 3
@@ -26,7 +26,11 @@ WAYS = {"layernorm": "layernorm", "full": "full", "full, plain loop": "full"}
 @contextlib.contextmanager
 def _plain() -> Iterator[None]:
     one_group = {"cpu": 10**9, "cuda": 10**9}
-    with patch.object(text, "_GROUP_TOKENS", one_group), patch.object(loop._Run, "_reduce_embedding", lambda *_: None):
+    with (
+        patch.object(packing, "fits", lambda _: False),
+        patch.object(text, "_GROUP_TOKENS", one_group),
+        patch.object(loop._Run, "_reduce_embedding", lambda *_: None),
+    ):
         yield
 
 

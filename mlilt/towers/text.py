@@ -46,7 +46,8 @@ class TextTower(nn.Module):
         self.width = int(cast(Any, encoder).config.hidden_size)
         self.pad_id = int(tokenizer.pad_token_id or 0)
         self.learned_buffers: tuple[str, ...] = ()
-        self._packs = False
+        packing.register()
+        self.settle(torch.device("cpu"))
 
     def settle(self, device: torch.device, packed: bool = True) -> None:
         """Chooses how captions are encoded on `device`; the tower stays where it is.
@@ -251,10 +252,8 @@ def _from_folder(folder: Path, name: str, pooling: str, max_tokens: int) -> Text
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     positions = getattr(encoder.config, "max_position_embeddings", None) or max_tokens
-    packing.register()
     # RoBERTa's positions start behind the padding id, two places later.
     tower = TextTower(encoder, tokenizer, name, pooling, min(max_tokens, positions - 2))
-    tower.settle(torch.device("cpu"))
     return tower.eval().requires_grad_(False)
 
 

@@ -76,6 +76,8 @@ def test_each_runs_peak_memory_is_its_own(
 ) -> None:
     large = resolve(settings(strategy="frozen", epochs=1))
     with Worker(offline=True, progress=False) as one:
+        # Encodes the pictures, once for all that come.
+        one.train(small(), tmp_path / "first")
         one.train(small(), tmp_path / "before")
         one.train(large, tmp_path / "large")
         one.train(small(), tmp_path / "after")

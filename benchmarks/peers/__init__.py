@@ -67,9 +67,9 @@ def run(limit: int | None = None, epochs: int = EPOCHS, rounds: int = ROUNDS, on
                 environment: dict[str, Any] = {**os.environ, "HF_HUB_OFFLINE": "1"}
                 if each.module is ours:
                     environment |= ours.environment(folder)
-                taken[each.name].append(
-                    watch(each.module.command(work, epochs, each.strategy, each.tuned), environment)
-                )
+                with tempfile.TemporaryDirectory(dir=folder) as out:
+                    command = each.module.command(work, epochs, each.strategy, each.tuned, Path(out))
+                    taken[each.name].append(watch(command, environment))
     seconds = {name: [t.seconds for t in found] for name, found in taken.items()}
     rates = {name: [epochs * work.count / s for s in found] for name, found in seconds.items()}
     own = [name for name in taken if name.startswith("mlilt")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 
 import psutil
 
-_LOOK_S = 0.2
+# Often enough for what lasts, seldom enough to be no burden on what is watched.
+_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,10 @@ def watch(command: Sequence[str], environment: Mapping[str, str]) -> Taken:
 
 def _memory(pid: int) -> float:
     total = 0
-    try:
+    with contextlib.suppress(psutil.Error):
         first = psutil.Process(pid)
         for process in (first, *first.children(recursive=True)):
-            total += process.memory_full_info().pss
-    except psutil.Error:
-        # One has ended meanwhile: the next look is right again.
-        return 0.0
+            # One may have ended meanwhile.
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_full_info().pss
     return total / 1e9

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import tempfile
+from pathlib import Path
 
 from benchmarks.peers import _work
 from benchmarks.peers._work import Work
@@ -11,8 +11,11 @@ from benchmarks.peers._work import Work
 STRATEGIES = ("full",)
 
 
-def command(work: Work, epochs: int, strategy: str, tuned: bool) -> list[str]:
-    """As it comes with one worker that decodes, as many as the machine has cores when tuned."""
+def command(work: Work, epochs: int, strategy: str, tuned: bool, out: Path) -> list[str]:
+    """As it comes with four processes that decode; tuned, with two and the short context.
+
+    At its end it writes a checkpoint with the optimizer's state.
+    """
     assert strategy in STRATEGIES
     return [
         *(sys.executable, "-m", "open_clip_train.main", "--model"),
@@ -21,5 +24,5 @@ def command(work: Work, epochs: int, strategy: str, tuned: bool) -> list[str]:
         *("--batch-size", str(_work.BATCH), "--epochs", str(epochs), "--workers", "2" if tuned else "4"),
         *("--lr", str(_work.LEARNING_RATE), "--wd", str(_work.WEIGHT_DECAY)),
         *("--warmup", str(round(_work.WARMUP * work.steps(epochs)))),
-        *("--save-frequency", "0", "--logs", tempfile.mkdtemp(), "--device", "cpu"),
+        *("--save-frequency", "0", "--logs", str(out), "--device", "cpu"),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
 from benchmarks.peers import _work
@@ -12,15 +11,25 @@ from benchmarks.peers._work import Work
 STRATEGIES = ("full", "layernorm")
 
 
-def command(work: Work, epochs: int, strategy: str, tuned: bool) -> list[str]:
+def command(work: Work, epochs: int, strategy: str, tuned: bool, out: Path) -> list[str]:
     """It has no other settings to be tuned by."""
-    folder = Path(tempfile.mkdtemp())
-    settings = folder / "settings.toml"
+    settings = out / "settings.toml"
     settings.write_text("keyword_share = 0.0\npictures_per_caption = 1\n", encoding="utf-8")
     return [
         *(sys.executable, "-m", "mlilt", "train", "--data", work.prepared, "--lang", Path(work.prepared).name),
-        *("--strategy", strategy, "--epochs", str(epochs), "--batch-size", str(_work.BATCH), "--precision", "bf16"),
-        *("--config", str(settings), "--out", str(folder / "run"), "--offline"),
+        *(
+            "--strategy",
+            strategy,
+            "--epochs",
+            str(epochs),
+            "--batch-size",
+            str(_work.BATCH),
+            "--precision",
+            "bf16",
+            "--lr",
+            str(_work.LEARNING_RATE),
+        ),
+        *("--config", str(settings), "--out", str(out / "run"), "--offline"),
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from benchmarks.peers._work import Work
 STRATEGIES = ("full",)
 
 
-def command(work: Work, epochs: int, strategy: str, tuned: bool) -> list[str]:
+def command(work: Work, epochs: int, strategy: str, tuned: bool, out: Path) -> list[str]:
     """It pads to the longest of a batch as it comes; tuned, processes decode."""
     assert strategy in STRATEGIES
-    told = Path(tempfile.mkdtemp()) / "work.json"
+    told = out / "work.json"
     work.write(told)
     return [sys.executable, "-m", __name__, str(told), str(epochs), *(["--tuned"] if tuned else [])]
 
@@ -31,10 +30,10 @@ def main() -> None:
     parser.add_argument("epochs", type=int)
     parser.add_argument("--tuned", action="store_true")
     given = parser.parse_args()
-    _train(Work.read(given.work), given.epochs, 2 if given.tuned else 0)
+    _train(Work.read(given.work), given.epochs, 2 if given.tuned else 0, Path(given.work).parent)
 
 
-def _train(work: Work, epochs: int, workers: int) -> None:
+def _train(work: Work, epochs: int, workers: int, out: Path) -> None:
     import timm
     import torch
     from datasets import Dataset
@@ -91,7 +90,7 @@ def _train(work: Work, epochs: int, workers: int) -> None:
         rows = list(csv.DictReader(file, delimiter="\t"))
     dataset = Dataset.from_dict({"text": [r["title"] for r in rows], "image": [r["filepath"] for r in rows]})
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=tempfile.mkdtemp(),
+        output_dir=str(out),
         per_device_train_batch_size=_work.BATCH,
         num_train_epochs=epochs,
         learning_rate=_work.LEARNING_RATE,

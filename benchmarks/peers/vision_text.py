@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ STRATEGIES = ("full",)
 _CONTEXT = 128
 
 
-def command(work: Work, epochs: int, strategy: str, tuned: bool) -> list[str]:
+def command(work: Work, epochs: int, strategy: str, tuned: bool, out: Path) -> list[str]:
     """As it comes, or with the context cut to the data and processes that decode."""
     assert strategy in STRATEGIES
-    told = Path(tempfile.mkdtemp()) / "work.json"
+    told = out / "work.json"
     work.write(told)
     return [sys.executable, "-m", __name__, str(told), str(epochs), *(["--tuned"] if tuned else [])]
 
@@ -37,10 +36,12 @@ def main() -> None:
     parser.add_argument("--tuned", action="store_true")
     given = parser.parse_args()
     work = Work.read(given.work)
-    _train(work, given.epochs, work.longest if given.tuned else _CONTEXT, 2 if given.tuned else 0)
+    _train(
+        work, given.epochs, work.longest if given.tuned else _CONTEXT, 2 if given.tuned else 0, Path(given.work).parent
+    )
 
 
-def _train(work: Work, epochs: int, context: int, workers: int) -> None:
+def _train(work: Work, epochs: int, context: int, workers: int, out: Path) -> None:
     import torch
     from datasets import Dataset
     from torchvision.io import ImageReadMode, read_image
@@ -84,7 +85,7 @@ def _train(work: Work, epochs: int, context: int, workers: int) -> None:
     )
     dataset.set_transform(show)
     arguments = TrainingArguments(
-        output_dir=tempfile.mkdtemp(),
+        output_dir=str(out),
         per_device_train_batch_size=_work.BATCH,
         num_train_epochs=epochs,
         learning_rate=_work.LEARNING_RATE,

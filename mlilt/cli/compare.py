@@ -201,7 +201,11 @@ def _list(json: bool) -> None:
     if json:
         import json as writer
 
-        print(writer.dumps([each.model_dump(mode="json", exclude_none=True) for each in found], indent=1))
+        print(
+            writer.dumps(
+                [each.model_dump(mode="json", exclude_none=True, exclude={"file"}) for each in found], indent=1
+            )
+        )
         return
     from rich.markup import escape
     from rich.table import Table

@@ -88,7 +88,8 @@ def compare(
     formats = tuple(report.FORMATS) if formats is None else formats
     # What is wrong should be told before hours of training.
     report.check(formats)
-    wanted = request(lang, strategy, seeds, experiment, ask, settings)
+    base = experiments.find(experiment) if experiment is not None else None
+    wanted = request(lang, strategy, seeds, base, ask, settings)
     reference = _reference(against, runs)
     planned = experiments.plan(wanted) if wanted else []
     if reference and wanted and not any(results.alike(reference[0].record.config, p.config) for p in planned):
@@ -112,7 +113,7 @@ def compare(
     put = _to_assess(read, done, _listed(ask))
     measured, before, failed = grid.assess(put, root, offline, progress, imagenet)
     study = Study(
-        groups, measured, before, wanted, failures=[*failures, *failed], against="" if against is None else str(against)
+        groups, measured, before, wanted, failures=[*failures, *failed], base=base, against=str(against or "")
     )
     if wanted is not None:
         study = dataclasses.replace(study, claims=claims.judge_all(wanted.kinds(), study))
@@ -134,7 +135,8 @@ def plan(
 
     Arguments and errors as for `compare`.
     """
-    wanted = request(lang, strategy, seeds, experiment, ask, settings)
+    base = experiments.find(experiment) if experiment is not None else None
+    wanted = request(lang, strategy, seeds, base, ask, settings)
     if wanted is None:
         raise UserError("Nothing is to be trained: name an experiment, or strategies with --strategy.")
     return grid.survey(experiments.plan(wanted), Path(runs))
@@ -144,7 +146,7 @@ def request(
     lang: str | Sequence[str],
     strategy: str | Sequence[str],
     seeds: int | None,
-    experiment: str | None,
+    base: Experiment | None,
     ask: str | Sequence[str],
     settings: dict[str, Any],
 ) -> Experiment | None:
@@ -155,7 +157,6 @@ def request(
     """
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds must be 1 or more, not {seeds}.")
-    base = experiments.find(experiment) if experiment is not None else None
     languages, strategies = _listed(lang), _listed(strategy)
     if base is None and not strategies:
         given = [*settings, *(["seeds"] if seeds is not None else [])]

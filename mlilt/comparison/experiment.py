@@ -276,9 +276,9 @@ def read(path: Path, name: str, file: str = "") -> Experiment:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"The experiment in {path} cannot be read: {error}") from error
-    for key in ("name", "file"):
+    for key, told in (("name", "the file's name is the experiment's"), ("file", "the file is this one")):
         if key in found:
-            raise UserError(f"{path}: {key}: the file's name is the experiment's. Leave it out.")
+            raise UserError(f"{path}: {key}: {told}. Leave it out.")
     return make({**found, "name": name, "file": file}, str(path))
 
 
@@ -298,11 +298,12 @@ def make(settings: Mapping[str, Any], origin: str) -> Experiment:
 def _mistake(error: Any) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        known = PaperResult.model_fields if key.startswith("paper_results") else Experiment.model_fields
+        own = [name for name in Experiment.model_fields if name not in ("name", "file")]
+        known = list(PaperResult.model_fields) if key.startswith("paper_results") else own
         return f"{key}: {UnknownNameError('key', str(error['loc'][-1]), known)}"
     field = Experiment.model_fields[key] if error["type"] == "missing" and key in Experiment.model_fields else None
     wanted = f" ({field.description})" if field else ""
-    return f"{key}: {error['msg'].removeprefix('Value error, ')}{wanted}"
+    return f"{f'{key}: ' if key else ''}{error['msg'].removeprefix('Value error, ')}{wanted}"
 
 
 def asked(

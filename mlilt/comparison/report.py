@@ -36,6 +36,8 @@ FORMATS = {
 _SETTINGS = ("text", "vision", "epochs", "batch_size", "objective", "bridge", "trim_vocab", "precision_used")
 # Bytes of pictures that a page holds at most.
 _PICTURES = 8_000_000
+# Names of the figures that a report has written.
+_DRAWN = ".drawn"
 _TITLE = "Image search: strategies against full-model training"
 
 
@@ -53,7 +55,7 @@ def write(study: Study, folder: Path, formats: Collection[str] = FORMATS.keys())
 
     Args:
         study: what it is made of.
-        folder: where to; other files there stay, but for figures of an earlier report.
+        folder: where to; other files there stay, but for figures that an earlier report left.
         formats: what of `FORMATS`; figures as SVG and PNG.
 
     Returns:
@@ -70,10 +72,7 @@ def write(study: Study, folder: Path, formats: Collection[str] = FORMATS.keys())
         _replace(folder / path, content)
         written.add(folder / path)
     if "figures" in asked:
-        # Another study's would be taken for this one's.
-        for kind in ("svg", "png"):
-            for old in {*(folder / FORMATS["figures"]).glob(f"*.{kind}")} - written:
-                old.unlink(missing_ok=True)
+        _clear(folder / FORMATS["figures"], {path.name for path in written})
     return folder / FORMATS[asked[0]]
 
 
@@ -116,6 +115,21 @@ def _replace(path: Path, content: bytes) -> None:
         partial.replace(path)
     except OSError as error:
         raise UserError(f"The report could not be written: {error}. Name another folder: --out.") from error
+
+
+def _clear(folder: Path, written: Collection[str]) -> None:
+    """Removes what an earlier report drew and this one did not: it would be taken for a part of this one."""
+    listed = folder / _DRAWN
+    try:
+        earlier = listed.read_text(encoding="utf-8").split("\n") if listed.is_file() else []
+        for name in {*earlier} - {*written}:
+            # A name alone: the list may have been changed.
+            if name and Path(name).name == name:
+                (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"Figures of an earlier report in {folder} could not be removed: {error}.") from error
+    if drawn := sorted(name for name in written if (folder / name).is_file()):
+        _replace(listed, "\n".join(drawn).encode())
 
 
 def _rendered(template: str, facts: dict[str, Any]) -> bytes:

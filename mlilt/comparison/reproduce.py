@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mlilt import strategies
-from mlilt.comparison import experiment as experiments
 from mlilt.comparison.experiment import Experiment
 from mlilt.comparison.results import Group, Row
 from mlilt.comparison.study import Study
@@ -69,7 +68,7 @@ def compare(study: Study) -> str:
     if wanted is None:
         return " ".join(["mlilt compare", *against])
     called = wanted.file or wanted.name
-    known = _flags(experiments.find(called)) if called else {}
+    known = _flags(study.base) if study.base else {}
     given = {key: flags for key, flags in _flags(wanted).items() if flags != known.get(key)}
     if not given.keys() <= {*_ASKED, *COMPARE_OPTIONS}:
         # No command asks for such settings: the runs are trained one by one.

@@ -51,6 +51,7 @@ class Study:
         experiment: what was asked, if it has a name.
         claims: what came of the experiment's claims.
         failures: runs that could not be trained, assessed or read.
+        base: the experiment before the call changed it.
         against: the run whose method others are held against, as it was named; empty for full-model training.
     """
 
@@ -61,6 +62,7 @@ class Study:
     claims: list[Result] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     against: str = ""
+    base: Experiment | None = None
 
     @cached_property
     def points(self) -> dict[int, str]:

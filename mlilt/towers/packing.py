@@ -57,8 +57,9 @@ def register() -> None:
 
 
 def fits(encoder: nn.Module) -> bool:
-    """Whether it is known where an encoder's positions begin; others have to be given padding."""
-    return getattr(encoder.config, "model_type", None) in _BEHIND_PADDING
+    """Whether it is known where an encoder's positions begin; others, and decoders, have to be given padding."""
+    config: Any = encoder.config
+    return getattr(config, "model_type", None) in _BEHIND_PADDING and not getattr(config, "is_decoder", False)
 
 
 def pack(ids: Sequence[Sequence[int]], encoder: nn.Module, device: torch.device) -> Packed:

@@ -58,10 +58,14 @@ class TextTower(nn.Module):
             device: where the tower will be.
             packed: on a CPU put captions into one row where the encoder can take that, instead of padding them.
         """
-        self._packs = packed and device.type == "cpu" and packing.fits(self.encoder)
-        plain = packing.ATTENTION if self._packs else "eager"
+        plain = packing.ATTENTION if packed and packing.fits(self.encoder) else "eager"
         with contextlib.suppress(ValueError):
             cast(Any, self.encoder).set_attn_implementation(plain if device.type == "cpu" else "sdpa")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Where a tower is unpickled its attention may not be known yet.
+        packing.register()
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
 
     def tokenize(self, captions: Sequence[str]) -> list[list[int]]:
         """Token ids with special tokens, each at most `max_tokens` long, without padding."""
@@ -95,7 +99,8 @@ class TextTower(nn.Module):
         padding.
         """
         device = next(self.encoder.parameters()).device
-        if self._packs:
+        # Any other attention would not know where one caption ends.
+        if cast(Any, self.encoder).config._attn_implementation == packing.ATTENTION and all(ids):
             return self._packed(packing.pack(ids, self.encoder, device))
         order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
         groups = length_groups([len(ids[place]) for place in order], _GROUP_TOKENS[device.type])

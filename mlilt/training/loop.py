@@ -206,8 +206,8 @@ class _Run:
         eyes = vision.load(self.config.vision, offline=self.offline, progress=self.progress)
         vision_about = _about(self.config.vision, eyes, eyes.model)
         tower = self._trimmed(tower, found)
-        # Compiled, a row of other segments each time would be a new program each time.
-        tower.settle(self.device, packed=not self.config.compile)
+        # Compiled, a row of other lengths each time would be a new program each time.
+        tower.settle(self.device, packed=not (self.config.compile and self.config.strategy != configs.FROZEN))
         batcher = dataclasses.replace(_batcher(self.config, found), tokenize=tower.tokenize)
         # Not before: settings that do not fit, or a tower that cannot be had, should leave all as it was.
         if self.world.first:

@@ -207,11 +207,11 @@ def test_all_mistakes_are_told_at_once_each_with_its_key() -> None:
     [
         ("title = 3 4", "cannot be read: .*line 1"),
         ('title = "t"\nname = "n"', "name: the file's name is the experiment's"),
-        ('title = "t"\nfile = "f"', "file: the file's name is the experiment's"),
+        ('title = "t"\nfile = "f"', "file: the file is this one"),
         ('title = "t"', "languages: Field required"),
         (
             'title = "t"\nlanguages = ["sw"]\nstrategies = ["full"]\n[[grid]]\ntests = ["imagenet"]',
-            "the test imagenet needs Babel-ImageNet's files: imagenet = FOLDER",
+            r"\n  the test imagenet needs Babel-ImageNet's files: imagenet = FOLDER",
         ),
     ],
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +15,11 @@ from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.flop_counter import FlopCounterMode
 
+from mlilt import strategies
 from mlilt.towers import packing, text
 from mlilt.towers.packing import Segment
 from mlilt.towers.text import TextTower
+from mlilt.training import activations
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
@@ -101,3 +106,64 @@ def test_bfloat16_is_as_near_to_float32_packed_as_padded(xlmr_folder: Path) -> N
         with torch.autocast("cpu", torch.bfloat16):
             padded = tower(ids)
     assert (packed - exact).abs().max() <= 1.5 * (padded - exact).abs().max()
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+@pytest.mark.parametrize("strategy", [name for name in strategies.names() if name != "frozen"])
+def test_every_strategy_has_the_gradient_that_padding_gives(
+    strategy: str, checkpointed: bool, xlmr_folder: Path
+) -> None:
+    torch.manual_seed(0)
+    tower = text.load(str(xlmr_folder))
+    strategies.apply(strategies.load(strategy), tower.encoder, (), "it")
+    if checkpointed:
+        activations.checkpoint_blocks(tower.encoder)
+    trained = strategies.trained_parameters(tower.encoder)
+    # What is added begins as nothing, through which no gradient could be seen.
+    with torch.no_grad():
+        for parameter in trained.values():
+            parameter.add_(torch.randn(parameter.shape) * 0.02)
+    ids = tower.tokenize(["mbwa", "bendera ya Kenya", "uso wenye tabasamu pana", "gari", "paka"])
+    weights = torch.randn(len(ids), tower.width)
+    found = []
+    for packed in (True, False):
+        tower.settle(CPU, packed)
+        tower.zero_grad()
+        (tower(ids) * weights).sum().backward()
+        found.append({name: p.grad.clone() for name, p in trained.items() if p.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    assert found[0]
+    for name, gradient in found[0].items():
+        # The bias of keys adds the same to all scores of a token: its gradient is rounding alone.
+        torch.testing.assert_close(gradient, found[1][name], rtol=1e-3, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_a_tower_set_to_another_attention_is_given_padding(mbert_folder: Path) -> None:
+    tower = text.load(str(mbert_folder))
+    ids = tower.tokenize(["mbwa", "bendera ya Kenya"])
+    with torch.inference_mode():
+        packed = tower(ids)
+        tower.encoder.set_attn_implementation("sdpa")  # type: ignore[operator]
+        torch.testing.assert_close(tower(ids), packed, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pickled_tower_works_in_another_process(mbert_folder: Path, tmp_path: Path) -> None:
+    tower = text.load(str(mbert_folder))
+    (tmp_path / "tower.pickle").write_bytes(pickle.dumps(tower))
+    code = (
+        "import pickle, sys, torch; tower = pickle.load(open(sys.argv[1], 'rb'));"
+        "torch.save(tower(tower.tokenize(['mbwa', 'bendera ya Kenya'])).detach(), sys.argv[2])"
+    )
+    files = tmp_path / "tower.pickle", tmp_path / "found.pt"
+    subprocess.run([sys.executable, "-c", code, *map(str, files)], check=True)
+    with torch.inference_mode():
+        torch.testing.assert_close(torch.load(files[1]), tower(tower.tokenize(["mbwa", "bendera ya Kenya"])))
+
+
+def test_captions_without_any_token_are_given_padding(mbert_folder: Path) -> None:
+    tower = text.load(str(mbert_folder))
+    ids = [[], [2, 7, 3]]
+    with torch.inference_mode():
+        found = tower(ids)
+    assert found.isfinite().all()
+    assert (found[0] == 0).all()

@@ -87,7 +87,8 @@ def _drawn(
     names = [label(first, row) for row, _, _ in rows]
     figure, axes = canvas(rows_of(len(rows)))
     named_rows(axes, names)
-    axes.axvline(0, color=INK, linewidth=1)
+    # Beside the rows alone, or it would cross their names.
+    axes.vlines([0] * len(rows), [n - 0.22 for n in range(len(rows))], [n + 0.3 for n in range(len(rows))], color=INK)
     for place, (row, found, _) in enumerate(rows):
         ends = [[100 * end[0]] for end in spread(found)]
         axes.errorbar(100 * found.value, place, xerr=ends, **{**looks(row), "linestyle": "none"})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_backward_flop_count, sdpa_flop_count
 
 # Batches differ by the length of their captions; so many tell the mean, and counting slows steps down a little.
 COUNTED_STEPS = 8
@@ -22,8 +23,15 @@ def _attention_backward(
     return int(sdpa_backward_flop_count(gradient, query, key, value))  # type: ignore[no-untyped-call]
 
 
-# torch counts fused attention on GPUs alone.
-_ON_CPU = {
+def _convolution_backward(gradient: Any, pictures: Any, weight: Any, *rest: Any, **__: object) -> int:
+    """Each gradient takes the forward pass's products once."""
+    transposed, wanted = rest[-4], rest[-1]
+    return int(conv_flop_count(pictures, weight, gradient, transposed)) * int(sum(wanted[:2]))
+
+
+# torch counts fused attention on GPUs alone, and gradients of grouped convolutions' weights as if of one group.
+_OWN = {
+    torch.ops.aten.convolution_backward: _convolution_backward,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }
@@ -54,7 +62,7 @@ class Flops:
         if not self._on or number >= COUNTED_STEPS:
             yield
             return
-        with FlopCounterMode(display=False, custom_mapping=_ON_CPU) as counter:
+        with FlopCounterMode(display=False, custom_mapping=_OWN) as counter:
             yield
         self.total += counter.get_total_flops()
         self.pairs += pairs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -33,6 +34,19 @@ def test_fused_attention_counts_as_its_products_with_those_that_it_computes_agai
         scaled_dot_product_attention(query, key, value).sum().backward()
     # Two forwards; backwards two for each of them, and the scores once more.
     assert flops.total == 7 * product
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+@pytest.mark.parametrize(("trains", "wants_gradient"), [(True, True), (True, False), (False, True)])
+def test_convolutions_in_groups_count_their_own_products(groups: int, trains: bool, wants_gradient: bool) -> None:
+    layer = torch.nn.Conv2d(6, 12, 3, groups=groups, padding=1, stride=2)
+    layer.weight.requires_grad_(trains)
+    pictures = torch.randn(4, 6, 10, 10, requires_grad=wants_gradient)
+    one = 2 * 4 * 12 * 5 * 5 * (6 // groups) * 9
+    flops = Flops()
+    with flops.step(0, 1):
+        layer(pictures).sum().backward()
+    assert flops.total == (1 + trains + wants_gradient) * one
 
 
 def test_only_the_first_steps_are_counted() -> None:

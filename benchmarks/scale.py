@@ -6,7 +6,6 @@ one before. Memory is what the processes have to themselves and their part of wh
 
 from __future__ import annotations
 
-import contextlib
 import io
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from benchmarks._memory import memory
 from benchmarks._table import show
 
 SIZES = (1_000, 10_000, 100_000)
@@ -44,15 +44,6 @@ def generate(folder: Path, count: int) -> None:
                     member = tarfile.TarInfo(f"{n:07d}.{suffix}")
                     member.size = len(data)
                     tar.addfile(member, io.BytesIO(data))
-
-
-def memory(process: psutil.Process) -> int:
-    """Bytes that a process and all below it take."""
-    total = 0
-    for one in (process, *process.children(recursive=True)):
-        with contextlib.suppress(psutil.Error):
-            total += one.memory_full_info().pss if sys.platform == "linux" else one.memory_info().rss
-    return total
 
 
 def run(sizes: tuple[int, ...] = SIZES) -> None:

@@ -14,9 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from types import ModuleType
-from typing import Any, NamedTuple
-
-from benchmarks._table import show, spread
+from typing import NamedTuple
 
 ROUNDS = 3
 EPOCHS = 10
@@ -53,35 +51,35 @@ def run(limit: int | None = None, epochs: int = EPOCHS, rounds: int = ROUNDS, on
         rounds: passes of each, in turn.
         only: contestants whose name holds one of these; all by default.
     """
-    from benchmarks.peers import _work, ours
+    # Not above: each contestant's process imports this package.
+    from benchmarks._table import show, spread
+    from benchmarks.peers import _prepare, ours
     from benchmarks.peers._watch import Taken, watch
 
     asked = [each for each in contestants() if not only or any(part in each.name for part in only)]
     taken: dict[str, list[Taken]] = {each.name: [] for each in asked}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        work = _work.make(folder, limit=limit)
+        work = _prepare.make(folder, limit=limit)
         print(f"{work.count:,} pairs, {epochs} epochs, captions of up to {work.longest} tokens.\n", flush=True)
         for _ in range(rounds):
             for each in asked:
-                environment: dict[str, Any] = {**os.environ, "HF_HUB_OFFLINE": "1"}
-                if each.module is ours:
-                    environment |= ours.environment(folder)
                 with tempfile.TemporaryDirectory(dir=folder) as out:
+                    own = ours.environment(Path(out)) if each.module is ours else {}
                     command = each.module.command(work, epochs, each.strategy, each.tuned, Path(out))
-                    taken[each.name].append(watch(command, environment))
+                    taken[each.name].append(watch(command, {**os.environ, "HF_HUB_OFFLINE": "1", **own}))
     seconds = {name: [t.seconds for t in found] for name, found in taken.items()}
     rates = {name: [epochs * work.count / s for s in found] for name, found in seconds.items()}
-    own = [name for name in taken if name.startswith("mlilt")]
+    mine = [name for name in taken if name.startswith("mlilt")]
     show(
-        ("", "seconds, median (range)", "pairs/s", "memory, GB", *(f"times {name}" for name in own)),
+        ("", "seconds, median (range)", "pairs/s", "memory, GB", *(f"times {name}" for name in mine)),
         [
             (
                 name,
                 spread(seconds[name]),
                 spread(rates[name]),
                 f"{median(t.memory for t in found):.2f}",
-                *(f"{median(seconds[name]) / median(seconds[mine]):.1f}" for mine in own),
+                *(f"{median(seconds[name]) / median(seconds[one]):.1f}" for one in mine),
             )
             for name, found in taken.items()
         ],

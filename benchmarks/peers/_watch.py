@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from benchmarks._memory import memory
+
 # Often enough for what lasts, seldom enough to be no burden on what is watched.
 _LOOK_S = 1.0
 
@@ -30,15 +32,15 @@ def watch(command: Sequence[str], environment: Mapping[str, str]) -> Taken:
         RuntimeError: it failed; holds the end of what it said.
     """
     begun = time.perf_counter()
-    process = subprocess.Popen(
-        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    process = psutil.Popen(command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     ended = threading.Event()
-    peak = [0.0]
+    peak = [0]
 
     def look() -> None:
         while not ended.wait(_LOOK_S):
-            peak[0] = max(peak[0], _memory(process.pid))
+            # It may have ended meanwhile.
+            with contextlib.suppress(psutil.Error):
+                peak[0] = max(peak[0], memory(process))
 
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
@@ -48,15 +50,4 @@ def watch(command: Sequence[str], environment: Mapping[str, str]) -> Taken:
     looking.join()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed ({process.returncode}):\n{said[-3000:]}")
-    return Taken(seconds, peak[0])
-
-
-def _memory(pid: int) -> float:
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        first = psutil.Process(pid)
-        for process in (first, *first.children(recursive=True)):
-            # One may have ended meanwhile.
-            with contextlib.suppress(psutil.Error):
-                total += process.memory_full_info().pss
-    return total / 1e9
+    return Taken(seconds, peak[0] / 1e9)

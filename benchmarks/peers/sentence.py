@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import _work
+from benchmarks.peers import _trainer, _work
 from benchmarks.peers._work import Work
 
 STRATEGIES = ("full",)
@@ -18,22 +15,11 @@ STRATEGIES = ("full",)
 def command(work: Work, epochs: int, strategy: str, tuned: bool, out: Path) -> list[str]:
     """It pads to the longest of a batch as it comes; tuned, processes decode."""
     assert strategy in STRATEGIES
-    told = out / "work.json"
-    work.write(told)
-    return [sys.executable, "-m", __name__, str(told), str(epochs), *(["--tuned"] if tuned else [])]
+    return _trainer.command(__name__, work, epochs, tuned, out)
 
 
 def main() -> None:
     """Trains."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("work")
-    parser.add_argument("epochs", type=int)
-    parser.add_argument("--tuned", action="store_true")
-    given = parser.parse_args()
-    _train(Work.read(given.work), given.epochs, 2 if given.tuned else 0, Path(given.work).parent)
-
-
-def _train(work: Work, epochs: int, workers: int, out: Path) -> None:
     import timm
     import torch
     from datasets import Dataset
@@ -47,6 +33,9 @@ def _train(work: Work, epochs: int, workers: int, out: Path) -> None:
     from sentence_transformers.base.modules import Dense, InputModule, Normalize, Router, Transformer
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from sentence_transformers.sentence_transformer.modules import Pooling
+
+    pass_ = _trainer.asked()
+    work = pass_.work
 
     class Eyes(InputModule):  # type: ignore[misc]
         """A timm model as the first module of the pictures' route."""
@@ -86,23 +75,10 @@ def _train(work: Work, epochs: int, workers: int, out: Path) -> None:
         }
     )
     model = SentenceTransformer(modules=[router, Normalize()], device="cpu")
-    with Path(work.pairs).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    rows = work.rows()
     dataset = Dataset.from_dict({"text": [r["title"] for r in rows], "image": [r["filepath"] for r in rows]})
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(out),
-        per_device_train_batch_size=_work.BATCH,
-        num_train_epochs=epochs,
-        learning_rate=_work.LEARNING_RATE,
-        weight_decay=_work.WEIGHT_DECAY,
-        warmup_steps=round(_work.WARMUP * work.steps(epochs)),
-        lr_scheduler_type="cosine",
-        bf16=True,
-        use_cpu=True,
-        dataloader_num_workers=workers,
-        dataloader_drop_last=True,
-        save_strategy="no",
-        report_to=[],
+        **_trainer.arguments(pass_),
         router_mapping={"text": "text", "image": "image"},
     )
     both = ("query_to_doc", "doc_to_query")

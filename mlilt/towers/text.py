@@ -113,12 +113,14 @@ class TextTower(nn.Module):
         return torch.cat(parts)[_back(order).to(device)]
 
     def _packed(self, row: packing.Packed) -> Tensor:
-        hidden = self.encoder(
-            input_ids=row.input_ids, position_ids=row.position_ids, segments=row.segments
-        ).last_hidden_state[0]
-        parts = packing.unpack(hidden.float(), row.segments)
-        pooled = [part[:, 0] if self.pooling == "cls" else part.mean(1) for part in parts]
-        return torch.cat(pooled)[_back(row.order)]
+        hidden = (
+            self.encoder(input_ids=row.input_ids, position_ids=row.position_ids, tiles=row.tiles)
+            .last_hidden_state[0]
+            .float()
+        )
+        if self.pooling == "cls":
+            return cast(Tensor, hidden[row.lengths.cumsum(0) - row.lengths])
+        return torch.segment_reduce(hidden, "mean", lengths=row.lengths)
 
     def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Pooled vectors of padded captions, float32 of shape (n, width).

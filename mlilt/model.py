@@ -20,6 +20,7 @@ from mlilt.config import FROZEN, RunConfig
 from mlilt.record import RunRecord
 from mlilt.strategies import Account
 from mlilt.towers import embedding_rows, text, trimming, vision
+from mlilt.towers.inference import Encode, for_inference
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
 
@@ -94,10 +95,13 @@ class Model:
         vision: the vision tower.
     """
 
-    def __init__(self, record: RunRecord, dual: DualEncoder, vision: VisionTower, dtype: torch.dtype) -> None:
+    def __init__(
+        self, record: RunRecord, dual: DualEncoder, vision: VisionTower, encode: Encode, dtype: torch.dtype
+    ) -> None:
         self.record = record
         self.dual = dual
         self.vision = vision
+        self._encode = encode
         self._dtype = dtype
 
     @property
@@ -127,8 +131,10 @@ class Model:
         out = np.empty((len(pictures), self.dim), dtype=np.float32)
         for start in range(0, len(pictures), _IMAGE_BATCH):
             batch = [Path(p) if isinstance(p, str) else p for p in pictures[start : start + _IMAGE_BATCH]]
+            pixels = torch.stack([self.vision.preprocess(picture) for picture in batch])
             with torch.inference_mode():
-                out[start : start + len(batch)] = self.dual.encode_image(self.vision.encode(batch)).cpu().numpy()
+                features = self._encode(pixels.to(self.dual.log_scale.device))
+                out[start : start + len(batch)] = self.dual.encode_image(features).cpu().numpy()
         return out
 
 
@@ -149,13 +155,12 @@ def load(
     Raises:
         UserError: no finished run there, or its weights or base weights are not those of its record.
     """
-    from mlilt.towers.inference import for_inference
     from mlilt.training.device import choose_device, choose_precision
 
     where = choose_device(device)
     dtype = choose_precision(precision, where)
     about, dual, eyes = restore(Path(run), where, dtype, offline, progress)
-    return Model(about, dual, for_inference(eyes, where, torch.float32), dtype)
+    return Model(about, dual, eyes, for_inference(eyes, where, torch.float32), dtype)
 
 
 def restore(

@@ -32,6 +32,7 @@ class VisionTower(nn.Module):
         model: the `timm` model without a classifier.
         name: how the user named it.
         width: size of the feature vector.
+        size: height and width of its pixels.
         preprocessing: all that decides a picture's pixels, as one line of JSON.
     """
 
@@ -47,6 +48,7 @@ class VisionTower(nn.Module):
         config = timm.data.resolve_data_config({}, model=model)
         # Some models widen their features in a head of its own behind the pooling.
         self.width = int(getattr(model, "head_hidden_size", None) or cast(Any, model).num_features)
+        self.size: tuple[int, int] = tuple(config["input_size"][1:])
         self.preprocessing = json.dumps(
             {
                 "size": list(config["input_size"]),

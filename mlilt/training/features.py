@@ -110,7 +110,7 @@ def store_for(sha256: str, preprocessing: str, width: int, dtype: torch.dtype) -
     Raises:
         UserError: the cache folder cannot be written.
     """
-    about = {"weights": sha256, "preprocessing": preprocessing, "width": width, "precision": str(dtype), "format": 1}
+    about = {"weights": sha256, "preprocessing": preprocessing, "width": width, "precision": str(dtype), "format": 2}
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     folder = cache_folder() / "features" / key
     try:
@@ -138,29 +138,27 @@ def encode(
 ) -> Iterator[Tensor]:
     """Features of many pictures, in batches: float32 of shape (at most the batch size, width), in order.
 
-    Decoding runs beside the model in threads of its own.
+    Each thread decodes a batch and encodes it.
 
     Raises:
         PictureError: a picture cannot be decoded.
     """
     fast = for_inference(tower, device, dtype)
     size = _BATCH[device.type]
-    threads = max(1, (os.cpu_count() or 2) // 2)
-    source = iter(pictures)
+    threads = torch.get_num_threads()
+    batches = _batches(iter(pictures), size)
 
-    def load(batch: list[bytes | Path]) -> Tensor:
-        return torch.stack([tower.preprocess(p) for p in batch])
+    def encoded(batch: list[bytes | Path]) -> Tensor:
+        pixels = torch.stack([tower.preprocess(p) for p in batch])
+        pixels = torch.cat([pixels, pixels.new_zeros(size - len(batch), *pixels.shape[1:])])
+        return fast(pixels.to(device, non_blocking=True))[: len(batch)].float().cpu()
 
-    with ThreadPoolExecutor(threads) as pool, torch.inference_mode():
-        waiting = [pool.submit(load, batch) for batch in islice(_batches(source, size), 2 * threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = [pool.submit(encoded, batch) for batch in islice(batches, 2 * threads)]
         while waiting:
-            pixels = waiting.pop(0).result()
-            if batch := list(islice(source, size)):
-                waiting.append(pool.submit(load, batch))
-            count = len(pixels)
-            if count < size:
-                pixels = torch.cat([pixels, pixels.new_zeros(size - count, *pixels.shape[1:])])
-            yield fast(pixels.to(device, non_blocking=True))[:count].float().cpu()
+            done = waiting.pop(0).result()
+            waiting += [pool.submit(encoded, batch) for batch in islice(batches, 1)]
+            yield done
 
 
 def _batches(source: Iterator[bytes | Path], size: int) -> Iterator[list[bytes | Path]]:

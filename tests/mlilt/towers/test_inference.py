@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import timm
@@ -10,16 +13,11 @@ import torch
 from torch import nn
 from torch.nn.functional import cosine_similarity
 
-from mlilt.towers import inference
-from mlilt.towers.inference import for_inference
+from mlilt.towers.inference import Compiled, for_inference
 from mlilt.towers.vision import VisionTower
 from mlilt.training.device import store_frozen
 
 CPU = torch.device("cpu")
-
-
-def norms(module: nn.Module) -> int:
-    return sum(isinstance(m, nn.BatchNorm2d) for m in module.modules())
 
 
 def lived_in(architecture: str) -> VisionTower:
@@ -35,19 +33,29 @@ def lived_in(architecture: str) -> VisionTower:
     return VisionTower(model, architecture).eval()
 
 
-def pixels(tower: VisionTower) -> torch.Tensor:
+def pixels(tower: VisionTower, count: int = 3) -> torch.Tensor:
     seeded = torch.Generator().manual_seed(5)
-    return torch.randint(0, 256, (3, 3, *inference._size(tower)), dtype=torch.uint8, generator=seeded)
+    return torch.randint(0, 256, (count, 3, *tower.size), dtype=torch.uint8, generator=seeded)
 
 
-@pytest.mark.parametrize("architecture", ["test_resnet", "test_efficientnet", "test_vit", "test_convnext"])
-def test_random_towers_keep_their_features_with_every_batchnorm_folded_that_can_be(architecture: str) -> None:
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "test_resnet",
+        "test_efficientnet",
+        "test_vit",
+        "test_vit3",
+        "test_convnext",
+        "test_nfnet",
+        "deit_tiny_patch16_224",
+    ],
+)
+def test_random_towers_of_many_kinds_are_compiled_and_keep_their_features(architecture: str) -> None:
     tower = lived_in(architecture)
     fast = for_inference(tower, CPU, torch.float32)
+    assert isinstance(fast, Compiled)
     with torch.inference_mode():
-        assert cosine_similarity(fast(pixels(tower)), tower(pixels(tower))).min() > 0.9999
-    assert norms(fast) < norms(tower) or norms(tower) == 0
-    assert not any(p.requires_grad for p in fast.parameters())
+        torch.testing.assert_close(fast(pixels(tower)), tower(pixels(tower)), rtol=1e-3, atol=1e-3)
 
 
 def test_the_real_tower_keeps_its_features_and_stays_as_it_was(eyes: VisionTower) -> None:
@@ -55,49 +63,82 @@ def test_the_real_tower_keeps_its_features_and_stays_as_it_was(eyes: VisionTower
     fast = for_inference(eyes, CPU, torch.float32)
     with torch.inference_mode():
         assert cosine_similarity(fast(pixels(eyes)), eyes(pixels(eyes))).min() > 0.99999
-    assert norms(fast) < norms(eyes)
     assert all(torch.equal(t, before[name]) for name, t in eyes.state_dict().items())
 
 
 def test_bf16_stays_close(eyes: VisionTower) -> None:
-    fast = for_inference(eyes, CPU, torch.bfloat16)
+    found = for_inference(eyes, CPU, torch.bfloat16)(pixels(eyes))
+    assert found.dtype == torch.float32
     with torch.inference_mode():
-        found = fast(pixels(eyes))
-        assert found.dtype == torch.float32
-        assert cosine_similarity(found, eyes(pixels(eyes))).min() > 0.99
+        similar = cosine_similarity(found, eyes(pixels(eyes)))
+    assert 0.99 < similar.min() < 0.99999
 
 
-class Crossed(nn.Module):
-    """Defined as convolution and norm one after the other, but the norm comes first."""
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_features_depend_neither_on_what_is_encoded_beside_nor_on_threads(
+    dtype: torch.dtype, eyes: VisionTower
+) -> None:
+    threads = torch.get_num_threads()
+    all_of_them = pixels(eyes, 6)
+    found = []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            fast = for_inference(eyes, CPU, dtype)
+            found.append(fast(all_of_them))
+            with ThreadPoolExecutor(2) as pool:
+                found.append(torch.cat(list(pool.map(fast, all_of_them.split([1, 3, 2])))))
+    finally:
+        torch.set_num_threads(threads)
+    for each in found[1:]:
+        assert torch.equal(each, found[0])
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 3, 3, padding=1)
-        self.norm = nn.BatchNorm2d(3)
-        self.norm.running_mean += torch.tensor([3.0, -2.0, 1.0])
+
+class Odd(nn.Module):
+    """Goes another way for each picture, which no graph can follow, through an operation of its own."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(self.norm(x)).relu().mean((2, 3))
+        return torch.linalg.eigvals(x[:, :, :3, :3]).abs().flatten(1)
 
 
-def test_a_norm_that_does_not_follow_its_neighbour_is_not_folded(eyes: VisionTower) -> None:
-    torch.manual_seed(0)
+def test_a_model_that_cannot_be_compiled_is_computed_by_torch(eyes: VisionTower) -> None:
     tower = copy.copy(eyes)
-    tower._modules = {**eyes._modules, "model": Crossed().eval()}
+    odd = Odd()
+    odd.scale = nn.Parameter(torch.ones(1))
+    tower._modules = {**eyes._modules, "model": odd}
     fast = for_inference(tower, CPU, torch.float32)
-    assert norms(fast) == 1
-    with torch.inference_mode():
-        torch.testing.assert_close(fast(pixels(tower)), tower(pixels(tower)))
+    assert not isinstance(fast, Compiled)
+    torch.testing.assert_close(fast(pixels(tower)), tower(pixels(tower)))
 
 
 @pytest.mark.parametrize("architecture", ["mobilevit_xxs", "levit_128s"])
-def test_a_tower_of_convolutions_and_linear_layers_in_mixed_precision_is_folded_too(architecture: str) -> None:
+def test_a_tower_of_convolutions_and_linear_layers_in_mixed_precision_is_compiled_too(architecture: str) -> None:
     """What a vision tower that trained in bfloat16 is: its frozen linear layers are kept in that."""
     tower = lived_in(architecture).requires_grad_(False)
     expected = tower(pixels(tower))
     store_frozen(tower, torch.bfloat16)
     assert {p.dtype for p in tower.parameters()} == {torch.float32, torch.bfloat16}
-    fast = for_inference(tower, torch.device("cpu"), torch.float32)
-    assert norms(fast.model) < norms(tower.model)
-    found = fast(pixels(tower))
-    assert float(cosine_similarity(found, expected).min()) > 0.999
+    fast = for_inference(tower, CPU, torch.float32)
+    assert isinstance(fast, Compiled)
+    assert float(cosine_similarity(fast(pixels(tower)), expected).min()) > 0.999
+
+
+def test_nothing_is_sent_to_the_makers_of_openvino() -> None:
+    """A socket or a process started by Python's own means ends this program; their reports go that way."""
+    code = """
+import sys
+def watch(event, arguments):
+    if event.startswith(("socket.", "subprocess.", "os.fork", "os.posix_spawn")):
+        raise SystemExit(f"{event} {arguments}")
+import openvino, timm, torch
+from mlilt.towers.inference import Compiled, for_inference
+from mlilt.towers.vision import VisionTower
+sys.addaudithook(watch)
+tower = VisionTower(timm.create_model("test_resnet", num_classes=0), "it").eval()
+assert isinstance(for_inference(tower, torch.device("cpu"), torch.float32), Compiled)
+print("openvino_telemetry" in sys.modules)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    # It is there, and it is not used.
+    assert found.stdout.strip() == "True"

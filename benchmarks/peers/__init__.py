@@ -53,8 +53,8 @@ def run(limit: int | None = None, epochs: int = EPOCHS, rounds: int = ROUNDS, on
     """
     # Not above: each contestant's process imports this package.
     from benchmarks._table import show, spread
+    from benchmarks._watch import Taken, watch
     from benchmarks.peers import _prepare, ours
-    from benchmarks.peers._watch import Taken, watch
 
     asked = [each for each in contestants() if not only or any(part in each.name for part in only)]
     taken: dict[str, list[Taken]] = {each.name: [] for each in asked}

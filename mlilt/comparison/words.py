@@ -146,20 +146,22 @@ def _short(value: object) -> str:
     return str(value)[:8] if isinstance(value, str) and len(value) == 64 else str(value)
 
 
+def number(value: float, digits: int = 1, signed: bool = False) -> str:
+    """A number with a real minus, and ∞; zero has no sign."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    # No minus before a zero.
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "−")
+
+
 def bracketed(found: Ends, scale: float = 1.0, digits: int = 1, signed: bool = False) -> str:
     """A value with its interval in brackets; an end that is not known is ∞, a value that is not a dash."""
-
-    def number(value: float) -> str:
-        if math.isinf(value):
-            return "∞" if value > 0 else "−∞"
-        # No minus before a zero.
-        rounded = round(value * scale, digits) + 0.0
-        return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "−")
-
     if not math.isfinite(found.value):
         return DASH
     ends = [math.inf * side if math.isnan(end) else end for end, side in ((found.low, -1), (found.high, 1))]
-    return f"{number(found.value)} [{', '.join(map(number, ends))}]"
+    value, low, high = (number(scale * each, digits, signed) for each in (found.value, *ends))
+    return f"{value} [{low}, {high}]"
 
 
 def percent(found: Ends) -> str:

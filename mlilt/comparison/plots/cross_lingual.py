@@ -15,7 +15,7 @@ from mlilt.comparison.plots._style import Drawn, Looks, canvas
 from mlilt.comparison.plots.forgetting import FIGURE, PART
 from mlilt.comparison.results import Group, Row
 from mlilt.comparison.study import Study
-from mlilt.comparison.words import label, language_name
+from mlilt.comparison.words import label, language_name, number
 
 Values = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def draw(study: Study, looks: Looks) -> Iterator[Drawn]:
             f"Languages trained and asked: {called[stem]}",
             f"Text→image recall@10 of {called[stem]} by language trained on and asked in, mean over seeds: on average "
             f"{100 * _average(table, own):.1f} % in what was trained, {100 * _average(table, ~own):.1f} % in others.",
-            heat_map(100 * table, names, LEVELS, Normalize(0, highest), "{:.0f}", "recall@10, %"),
+            heat_map(100 * table, names, LEVELS, Normalize(0, highest), False, "recall@10, %"),
         )
     if len(chosen) == 2:
         change = chosen["best"][1] - chosen["full"][1]
@@ -68,9 +68,9 @@ def draw(study: Study, looks: Looks) -> Iterator[Drawn]:
             "cross-lingual-difference",
             f"Languages trained and asked: {called['best']} − {called['full']}",
             f"Text→image recall@10 of {called['best']} minus {called['full']} by language trained on and asked in: on "
-            f"average {100 * _average(change, own):+.1f} points in what was trained, "
-            f"{100 * _average(change, ~own):+.1f} in others.",
-            heat_map(100 * change, names, DIFFERENCES, Normalize(-most, most), "{:+.0f}", "difference, points"),
+            f"average {number(100 * _average(change, own), signed=True)} points in what was trained, "
+            f"{number(100 * _average(change, ~own), signed=True)} in others.",
+            heat_map(100 * change, names, DIFFERENCES, Normalize(-most, most), True, "difference, points"),
         )
 
 
@@ -84,7 +84,7 @@ def matrix(study: Study, groups: Sequence[Group], rows: Sequence[Row], columns: 
 
 
 def heat_map(
-    table: Values, names: tuple[list[str], list[str]], colours: str, scale: Normalize, form: str, axis: str
+    table: Values, names: tuple[list[str], list[str]], colours: str, scale: Normalize, signed: bool, axis: str
 ) -> Any:
     """A figure with the numbers in its cells, each in what is better read on its colour: ink or white."""
     height, width = table.shape
@@ -95,8 +95,9 @@ def heat_map(
     for (row, column), value in np.ndenumerate(table):
         if not np.isnan(value):
             paint = on_colour(chosen(scale(value))[:3])
-            text = form.format(value).replace("-0", "0") if abs(value) < 0.5 else form.format(value)
-            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=paint)
+            axes.text(
+                column + 0.5, row + 0.5, number(value, 0, signed), ha="center", va="center", fontsize=8, color=paint
+            )
     axes.invert_yaxis()
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")

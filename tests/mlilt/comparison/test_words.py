@@ -57,6 +57,21 @@ def test_intervals_are_told_without_what_is_no_number(
 
 
 @pytest.mark.parametrize(
+    ("value", "digits", "signed", "said"),
+    [
+        (-1.25, 1, True, "−1.2"),
+        (1.25, 0, True, "+1"),
+        (1.25, 0, False, "1"),
+        (-0.04, 1, True, "0.0"),
+        (0.4, 0, True, "0"),
+        (-math.inf, 1, False, "−∞"),
+    ],
+)
+def test_numbers_have_a_real_minus_and_zero_none(value: float, digits: int, signed: bool, said: str) -> None:
+    assert words.number(value, digits, signed) == said
+
+
+@pytest.mark.parametrize(
     ("p", "said"), [(1.0, "1"), (0.0521, "0.052"), (0.001, "0.001"), (0.00099, "p < 0.001"), (0.0, "p < 0.001")]
 )
 def test_p_values_have_two_digits(p: float, said: str) -> None:

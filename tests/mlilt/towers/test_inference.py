@@ -71,7 +71,7 @@ def test_bf16_stays_close(eyes: VisionTower) -> None:
     assert found.dtype == torch.float32
     with torch.inference_mode():
         similar = cosine_similarity(found, eyes(pixels(eyes)))
-    assert 0.99 < similar.min() < 0.99999
+    assert similar.min() > 0.99
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

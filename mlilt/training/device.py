@@ -132,5 +132,5 @@ def versions() -> dict[str, str]:
     """Versions of what decides a run's outcome."""
     from importlib.metadata import version
 
-    packages = ("mlilt", "torch", "transformers", "timm", "peft", "tokenizers", "numpy", "datasets")
+    packages = ("mlilt", "torch", "transformers", "timm", "openvino", "peft", "tokenizers", "numpy", "datasets")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}

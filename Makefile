@@ -1,6 +1,6 @@
 # make demo    set up, and run the main job for Swahili
 # make test    set up, and run all checks and tests
-# make bench   set up, and print the figures of docs/benchmarks.md as measured on this machine (two hours)
+# make bench   set up, and print the figures of docs/benchmarks.md as measured on this machine (about three hours)
 
 PYTHON ?= python3
 VENV ?= .venv

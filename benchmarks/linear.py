@@ -12,9 +12,9 @@ from pathlib import Path
 
 import mlilt
 from benchmarks import scale
+from benchmarks._cache import without_features
 from benchmarks._table import show
 from benchmarks._watch import watch
-from data_prep.carriers import cache_folder
 from mlilt import record
 
 SIZES = (1_000, 10_000, 100_000)
@@ -28,12 +28,8 @@ def run(sizes: tuple[int, ...] = SIZES) -> None:
             root = Path(folder)
             scale.generate(root, count)
             data = mlilt.prepare("sw", source=[f"wds:{root}/shard-*.tar"], out=root / "sw", progress=False).folder
-            cache = root / "cache"
-            cache.mkdir()
-            for name in ("towers", "resources"):
-                (cache / name).symlink_to(cache_folder() / name)
             command = [sys.executable, "-m", "mlilt", "train", "--lang", "sw", "--data", str(data), "--epochs", "1"]
-            taken = watch([*command, "--out", str(root / "run")], {**os.environ, "MLILT_CACHE": str(cache)})
+            taken = watch([*command, "--out", str(root / "run")], {**os.environ, **without_features(root)})
             about = record.read(root / "run")
             costs = about.costs
             lines.append(

@@ -131,9 +131,8 @@ class Model:
         out = np.empty((len(pictures), self.dim), dtype=np.float32)
         for start in range(0, len(pictures), _IMAGE_BATCH):
             batch = [Path(p) if isinstance(p, str) else p for p in pictures[start : start + _IMAGE_BATCH]]
-            pixels = torch.stack([self.vision.preprocess(picture) for picture in batch])
             with torch.inference_mode():
-                features = self._encode(pixels.to(self.dual.log_scale.device))
+                features = self._encode(self.vision.pixels(batch).to(self.dual.log_scale.device))
                 out[start : start + len(batch)] = self.dual.encode_image(features).cpu().numpy()
         return out
 

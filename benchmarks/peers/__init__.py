@@ -52,6 +52,7 @@ def run(limit: int | None = None, epochs: int = EPOCHS, rounds: int = ROUNDS, on
         only: contestants whose name holds one of these; all by default.
     """
     # Not above: each contestant's process imports this package.
+    from benchmarks._cache import without_features
     from benchmarks._table import show, spread
     from benchmarks._watch import Taken, watch
     from benchmarks.peers import _prepare, ours
@@ -65,7 +66,7 @@ def run(limit: int | None = None, epochs: int = EPOCHS, rounds: int = ROUNDS, on
         for _ in range(rounds):
             for each in asked:
                 with tempfile.TemporaryDirectory(dir=folder) as out:
-                    own = ours.environment(Path(out)) if each.module is ours else {}
+                    own = without_features(Path(out)) if each.module is ours else {}
                     command = each.module.command(work, epochs, each.strategy, each.tuned, Path(out))
                     taken[each.name].append(watch(command, {**os.environ, "HF_HUB_OFFLINE": "1", **own}))
     seconds = {name: [t.seconds for t in found] for name, found in taken.items()}

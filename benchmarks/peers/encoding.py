@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from benchmarks._table import show, spread
-from benchmarks.peers import _prepare, _work
+from benchmarks.peers import _bert, _prepare, _work
 from benchmarks.peers._work import Work
 from mlilt import config as configs
 from mlilt import model
@@ -109,9 +109,7 @@ def _of_text(work: Work) -> dict[str, Way]:
         with _products_in(dtype):
             for batch in _batches(captions):
                 inputs = tokenizer(list(batch), padding=True, return_tensors="pt")
-                hidden = bert(**inputs).last_hidden_state.float()
-                keep = inputs["attention_mask"].unsqueeze(-1)
-                found.append((hidden * keep).sum(1) / keep.sum(1))
+                found.append(_bert.pooled(bert, inputs))
         return torch.cat(found)
 
     language = Transformer(work.towers)

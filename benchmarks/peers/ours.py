@@ -34,15 +34,3 @@ def _captions(work: Work) -> int:
     entries = data.entries(data.read_rows(Path(work.prepared), "train"))
     captions = sum(-(-len(entry.rows) // _SHARING) for entry in entries)
     return round(_work.BATCH * captions / work.count)
-
-
-def environment(out: Path) -> dict[str, str]:
-    """A cache with the towers and without any picture's features: these are a part of the work."""
-    from data_prep.carriers import cache_folder
-
-    cache = out / "cache"
-    cache.mkdir()
-    for name in ("towers", "resources"):
-        if (cache_folder() / name).is_dir():
-            (cache / name).symlink_to(cache_folder() / name)
-    return {"MLILT_CACHE": str(cache)}

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks._table import show, spread
-from benchmarks.peers import _prepare, _work
+from benchmarks.peers import _bert, _prepare, _work
 from benchmarks.peers._work import Work
 from mlilt import config as configs
 from mlilt import model
@@ -119,9 +119,7 @@ def _transformers(work: Work) -> Way:
     project = nn.Linear(bert.config.hidden_size, _work.DIM, bias=False)
 
     def encode(inputs: Any) -> Tensor:
-        hidden = bert(**inputs).last_hidden_state.float()
-        keep = inputs["attention_mask"].unsqueeze(-1)
-        found: Tensor = project((hidden * keep).sum(1) / keep.sum(1))
+        found: Tensor = project(_bert.pooled(bert, inputs))
         return found
 
     def tokenize(captions: Sequence[str]) -> Any:

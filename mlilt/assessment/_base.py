@@ -181,15 +181,16 @@ class Subject:
         else:
             # A tower that was trained is nobody else's: its features are kept while it is here. Languages share
             # their pictures.
-            encoded: list[str] = []
+            if missing := set(ids) - self._seen.keys():
+                encoded: list[str] = []
 
-            def unseen() -> Iterator[bytes]:
-                for image_id, picture in split.pictures(set(ids) - self._seen.keys()):
-                    encoded.append(image_id)
-                    yield picture
+                def unseen() -> Iterator[bytes]:
+                    for image_id, picture in split.pictures(missing):
+                        encoded.append(image_id)
+                        yield picture
 
-            new = [row for part in features.encode(self._eyes, unseen(), device, self._dtype) for row in part]
-            self._seen |= dict(zip(encoded, new, strict=True))
+                new = [row for part in features.encode(self._eyes, unseen(), device, self._dtype) for row in part]
+                self._seen |= dict(zip(encoded, new, strict=True))
             found = torch.stack([self._seen[image_id] for image_id in ids])
         return np.asarray(found[split.image].numpy(), dtype=np.float32)
 

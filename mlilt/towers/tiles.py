@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -54,19 +54,18 @@ def lay(lengths: Sequence[int], heads: int, device: torch.device) -> Tiles:
         found.captions.append(caption)
         found.full += length
     starts = [0, *accumulate(lengths)]
+    whose = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     taken, slot, masks = [], torch.empty(starts[-1], heads, dtype=torch.int64), []
     slots = 0
     head = torch.arange(heads)
     # The longest come first, so tiles of one size lie together.
-    for size, same in _by_size(tiles):
+    for size, same in ((size, list(group)) for size, group in groupby(tiles, lambda each: each.size)):
         token = torch.zeros(len(same), size, dtype=torch.int64)
         owner = torch.full((len(same), size), -1)
         for row, each in enumerate(same):
             places = torch.cat([torch.arange(starts[caption], starts[caption + 1]) for caption in each.captions])
             token[row, : each.full] = places
-            owner[row, : each.full] = torch.repeat_interleave(
-                torch.tensor(each.captions), torch.tensor([lengths[caption] for caption in each.captions])
-            )
+            owner[row, : each.full] = whose[places]
             # A tile's slots run head by head.
             slot[places] = slots + row * heads * size + torch.arange(each.full)[:, None] + head * size
         taken.append((token[:, None, :] * heads + head[:, None]).flatten())
@@ -74,13 +73,6 @@ def lay(lengths: Sequence[int], heads: int, device: torch.device) -> Tiles:
         masks.append(torch.zeros(apart.shape).masked_fill_(apart, -torch.inf))
         slots += token.numel() * heads
     return Tiles(torch.cat(taken).to(device), slot.to(device), [mask.to(device) for mask in masks])
-
-
-def _by_size(tiles: Sequence[_Tile]) -> list[tuple[int, list[_Tile]]]:
-    sizes: dict[int, list[_Tile]] = {}
-    for each in tiles:
-        sizes.setdefault(each.size, []).append(each)
-    return list(sizes.items())
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, scaling: float, tiles: Tiles) -> Tensor:

@@ -97,11 +97,14 @@ class VisionTower(nn.Module):
         """SHA-256 that tells whether these are the same weights, hex."""
         return digest(self.model)
 
+    def pixels(self, pictures: Sequence[Image.Image | Path | bytes]) -> Tensor:
+        """Pictures, at least one -> uint8 pixels of shape (n, 3, height, width); raises as `preprocess`."""
+        return torch.stack([self.preprocess(picture) for picture in pictures])
+
     def encode(self, pictures: Sequence[Image.Image | Path | bytes]) -> Tensor:
         """Features of a few pictures, float32 of shape (n, width); for many, see `mlilt.training.features`."""
         with torch.inference_mode():
-            pixels = torch.stack([self.preprocess(p) for p in pictures])
-            return cast(Tensor, self(pixels.to(self.mean.device)))
+            return cast(Tensor, self(self.pixels(pictures).to(self.mean.device)))
 
 
 def load(name: str = DEFAULT, offline: bool = False, progress: bool = True) -> VisionTower:

@@ -149,7 +149,7 @@ def encode(
     batches = _batches(iter(pictures), size)
 
     def encoded(batch: list[bytes | Path]) -> Tensor:
-        pixels = torch.stack([tower.preprocess(p) for p in batch])
+        pixels = tower.pixels(batch)
         pixels = torch.cat([pixels, pixels.new_zeros(size - len(batch), *pixels.shape[1:])])
         return fast(pixels.to(device, non_blocking=True))[: len(batch)].float().cpu()
 

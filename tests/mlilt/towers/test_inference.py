@@ -95,7 +95,11 @@ def test_features_depend_neither_on_what_is_encoded_beside_nor_on_threads(
 
 
 class Odd(nn.Module):
-    """Goes another way for each picture, which no graph can follow, through an operation of its own."""
+    """Takes an operation that OpenVINO does not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.linalg.eigvals(x[:, :, :3, :3]).abs().flatten(1)
@@ -103,9 +107,7 @@ class Odd(nn.Module):
 
 def test_a_model_that_cannot_be_compiled_is_computed_by_torch(eyes: VisionTower) -> None:
     tower = copy.copy(eyes)
-    odd = Odd()
-    odd.scale = nn.Parameter(torch.ones(1))
-    tower._modules = {**eyes._modules, "model": odd}
+    tower._modules = {**eyes._modules, "model": Odd()}
     fast = for_inference(tower, CPU, torch.float32)
     assert not isinstance(fast, Compiled)
     torch.testing.assert_close(fast(pixels(tower)), tower(pixels(tower)))

@@ -26,6 +26,12 @@ MIN_SIDE = 8
 MAX_ASPECT = 8.0
 
 
+# Formats that are decoded, as Pillow names them; SVG is drawn before.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+# What an error begins with that another try may not have.
+CANNOT_BE_READ = "the picture cannot be read"
+
+
 class PictureError(ValueError):
     """A picture that cannot be used; the message is a short fixed phrase, fit for counting."""
 
@@ -52,7 +58,7 @@ def read(picture: Picture) -> bytes:
         else:
             data = picture
     except OSError as error:
-        raise PictureError(f"the picture cannot be read: {error.strerror or error}") from error
+        raise PictureError(f"{CANNOT_BE_READ}: {error.strerror or error}") from error
     except (pa.ArrowException, IndexError) as error:
         raise PictureError("the table that holds the picture cannot be read") from error
     _check_size(len(data))
@@ -66,8 +72,12 @@ def _check_size(size: int) -> None:
         raise PictureError(f"the picture file is larger than {MAX_FILE_BYTES >> 20} MiB")
 
 
+# A file that was replaced is another one.
+_Version = tuple[int, int]
+
+
 @lru_cache(maxsize=2)
-def _table(path: Path) -> tuple[Any, list[int]]:
+def _table(path: Path, version: _Version) -> tuple[Any, list[int]]:
     """A Parquet file, and where its row groups start."""
     import pyarrow.parquet as pq
 
@@ -78,14 +88,16 @@ def _table(path: Path) -> tuple[Any, list[int]]:
 
 # Rows are asked for in their order, so that one group of them is enough to keep.
 @lru_cache(maxsize=1)
-def _group(path: Path, group: int, column: str) -> Any:
-    return _table(path)[0].read_row_group(group, columns=[column]).column(0)
+def _group(path: Path, version: _Version, group: int, column: str) -> Any:
+    return _table(path, version)[0].read_row_group(group, columns=[column]).column(0)
 
 
 def _cell(cell: Cell) -> bytes:
-    _, starts = _table(cell.path)
+    told = cell.path.stat()
+    version = (told.st_mtime_ns, told.st_ino)
+    _, starts = _table(cell.path, version)
     group = bisect_right(starts, cell.row) - 1
-    value = _group(cell.path, group, cell.column)[cell.row - starts[group]].as_py()
+    value = _group(cell.path, version, group, cell.column)[cell.row - starts[group]].as_py()
     if isinstance(value, dict):
         value = value.get("bytes")
     if not isinstance(value, bytes):
@@ -93,26 +105,32 @@ def _cell(cell: Cell) -> bytes:
     return value
 
 
-def decode(picture: Picture) -> Image.Image:
+def decode(picture: Picture, side: int | None = None) -> Image.Image:
     """Decodes PNG, JPEG, WebP, GIF, BMP, TIFF or SVG to 8-bit RGB, upright, transparency laid on white.
 
     Of an animation the first frame is taken.
 
+    Args:
+        picture: where it is.
+        side: a JPEG may come smaller than it is, but with no side below this: that is quicker by far.
+
     Raises:
         PictureError: empty, too large, of an unknown format, damaged or cut short.
     """
-    return _decode(picture)[0]
+    return _decode(picture, side)[0]
 
 
-def _decode(picture: Picture) -> tuple[Image.Image, bool]:
+def _decode(picture: Picture, side: int | None = None) -> tuple[Image.Image, bool]:
     """The picture, and whether its file was compressed with losses."""
     data = read(picture)
     if re.match(rb"\s*(<\?xml|<svg|<!DOCTYPE svg)", data[:256].removeprefix(b"\xef\xbb\xbf")):
         data = _rasterize(data)
     try:
-        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise PictureError(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels")
+        if side is not None:
+            image.draft("RGB", (side, side))
         image.load()
         lossy = image.format in ("JPEG", "MPO") or (image.format == "WEBP" and b"VP8 " in data[:64])
         made = plain(image)

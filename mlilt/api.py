@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import data_prep
 from data_prep.errors import UserError
 from data_prep.pipeline import Prepared
 from mlilt import config as configs
 from mlilt.record import RunRecord
+
+if TYPE_CHECKING:
+    from mlilt.search import Built, SearchIndex
 
 
 def prepare(
@@ -83,4 +86,18 @@ def compare(*args: Any, **kwargs: Any) -> Any:
     return run(*args, **kwargs)
 
 
-__all__ = ["UserError", "compare", "prepare", "train"]
+def index(*args: Any, **kwargs: Any) -> Built:
+    """Makes an index of pictures by a run, or brings one up to date; see `mlilt.search.build`."""
+    from mlilt.search import build
+
+    return build(*args, **kwargs)
+
+
+def open_index(folder: Path | str, run: Path | str | None = None, offline: bool = False) -> SearchIndex:
+    """Opens an index to search it by text, picture or vector; see `mlilt.search.open_index`."""
+    from mlilt.search import open_index
+
+    return open_index(folder, run, offline)
+
+
+__all__ = ["UserError", "compare", "index", "open_index", "prepare", "train"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from mlilt.config import FROZEN, RunConfig
 from mlilt.record import RunRecord
 from mlilt.strategies import Account
 from mlilt.towers import embedding_rows, text, trimming, vision
-from mlilt.towers.inference import Encode, for_inference
+from mlilt.towers.inference import Encode, EncodeCaption, caption_for_inference, for_inference
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
 
@@ -95,14 +96,21 @@ class Model:
         vision: the vision tower.
     """
 
-    def __init__(
-        self, record: RunRecord, dual: DualEncoder, vision: VisionTower, encode: Encode, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, record: RunRecord, dual: DualEncoder, vision: VisionTower, dtype: torch.dtype) -> None:
         self.record = record
         self.dual = dual
         self.vision = vision
-        self._encode = encode
         self._dtype = dtype
+
+    @cached_property
+    def _encode(self) -> Encode:
+        """Compiled on first use: who asks by text alone need not wait for it."""
+        return for_inference(self.vision, self.dual.log_scale.device, torch.float32)
+
+    @cached_property
+    def _encode_caption(self) -> EncodeCaption:
+        """Compiled on first use, which takes a second or two."""
+        return caption_for_inference(cast(TextTower, self.dual.text), self.dual.log_scale.device)
 
     @property
     def dim(self) -> int:
@@ -118,6 +126,17 @@ class Model:
         if isinstance(captions, str):
             raise TypeError("encode_text takes a list of captions, not one string")
         return np.asarray(encode_captions(self.dual, captions, self._dtype).numpy(), dtype=np.float32)
+
+    def encode_query(self, query: str) -> NDArray[np.float32]:
+        """One text with least delay, for whoever asks again and again -> float32 of shape (dim,), L2-normalized.
+
+        The text tower is compiled for it by the first call. `encode_text` gives the same within float32's rounding, and
+        is better for many texts or a single call. From any thread.
+        """
+        tower: Any = self.dual.text
+        with torch.inference_mode():
+            pooled = self._encode_caption(tower.tokenize([query])[0])
+            return np.asarray(self.dual.text_projection(pooled)[0].cpu().numpy(), dtype=np.float32)
 
     def encode_image(self, pictures: Sequence[Image.Image | Path | str | bytes]) -> NDArray[np.float32]:
         """Pictures (PIL images, paths or encoded bytes) -> float32 array of shape (n, dim), L2-normalized.
@@ -159,7 +178,7 @@ def load(
     where = choose_device(device)
     dtype = choose_precision(precision, where)
     about, dual, eyes = restore(Path(run), where, dtype, offline, progress)
-    return Model(about, dual, eyes, for_inference(eyes, where, torch.float32), dtype)
+    return Model(about, dual, eyes, dtype)
 
 
 def restore(

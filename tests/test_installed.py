@@ -75,3 +75,14 @@ def test_experiments_are_in_it(installed: Path) -> None:
 def test_nothing_but_the_packages_is_in_it(installed: Path) -> None:
     found = {path.name for path in installed.iterdir()}
     assert {name for name in found if not name.endswith(".dist-info")} == {"mlilt", "data_prep", "languages"}
+
+
+def test_the_search_page_and_its_languages_are_in_it(installed: Path) -> None:
+    code = (
+        "from importlib import resources; from mlilt.serving import interface\n"
+        "print(*sorted(p.name for p in (resources.files('mlilt.serving') / 'page').iterdir()))\n"
+        "print(*interface.texts())"
+    )
+    page, languages = python(installed, code).splitlines()
+    assert page.split() == ["app.js", "index.html", "style.css"]
+    assert {"sw", "yo", "am", "en", "ar", "he"} <= set(languages.split())

@@ -14,8 +14,6 @@ from data_prep.sources._own_language import Tongue
 from data_prep.sources._own_rows import Part, walk
 from data_prep.sources._own_tables import open_table
 
-PICTURES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".apng", ".svg")
-
 
 def about_own(title: str, pointed: Pointed, pictures: str) -> About:
     """What there is to say of a source of the user's own data."""

@@ -7,15 +7,16 @@ called train, validation (valid, val, dev) and test are splits; without metadata
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from data_prep.errors import UserError
+from data_prep.picture_files import KINDS, SAVE_AS, UNREADABLE
+from data_prep.picture_files import walk as walk_folders
 from data_prep.records import DropLog, Example
 from data_prep.sources._base import ROOT, About, Pointed
-from data_prep.sources._own import PICTURES, about_own, attribution_of
+from data_prep.sources._own import about_own, attribution_of
 from data_prep.sources._own_columns import NO_LICENCE, find_columns
 from data_prep.sources._own_language import Tongue
 from data_prep.sources._own_rows import Part, walk
@@ -25,11 +26,8 @@ from data_prep.sources._own_tables import open_table
 NAME = "folder"
 NO_PICTURE_BESIDE = "there is no picture beside the caption"
 NOT_UTF8 = "the caption is not UTF-8"
-UNREADABLE = "pictures of this kind cannot be read: save it as JPEG or PNG"
 
 _METADATA = {"metadata.csv": "csv", "metadata.jsonl": "jsonl", "metadata.parquet": "parquet"}
-# What phones and cameras write, and this tool does not read.
-_UNREADABLE = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".nef", ".arw")
 _LAYOUT = (
     "a folder with pictures and, beside each, a text file of the same name (dog.jpg, dog.txt), or with metadata.csv or "
     "metadata.jsonl, whose column file_name names the picture and another one holds its caption"
@@ -39,13 +37,6 @@ _LAYOUT = (
 def lines_of(data: bytes) -> tuple[str, ...]:
     """The captions of a text file, one a line, the first being the main one. Raises UnicodeDecodeError."""
     return tuple(dict.fromkeys(line.strip() for line in data.decode("utf-8-sig").splitlines() if line.strip()))
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder with its files' names, all in order; hidden ones and those the Hub leaves out are left out."""
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        yield Path(folder), sorted(name for name in files if not name.startswith("."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +61,9 @@ class Folder:
         splits: set[str] = set()
         categories: set[str] = set()
         pictures = 0
-        for folder, names in _walk(root):
+        for folder, names in walk_folders(root):
             tables += [folder / name for name in names if name in _METADATA]
-            here = sum(name.lower().endswith(PICTURES) for name in names)
+            here = sum(name.lower().endswith(KINDS) for name in names)
             if here:
                 pictures += here
                 splits.add(split_of(folder.relative_to(root).parts))
@@ -107,15 +98,15 @@ def _category(root: Path, folder: Path) -> str:
 def _beside(root: Path, own_splits: bool, categories: bool, log: DropLog) -> Iterator[Example]:
     """Pictures with the captions of the text files beside them."""
     attribution = attribution_of(root)
-    for folder, names in _walk(root):
+    for folder, names in walk_folders(root):
         inside = folder.relative_to(root)
-        pictures = [name for name in names if name.lower().endswith(PICTURES)]
+        pictures = [name for name in names if name.lower().endswith(KINDS)]
         beside = {PurePath(name).stem: name for name in names if name.lower().endswith(".txt")}
         for stem in sorted(beside.keys() - {PurePath(name).stem for name in pictures}):
             log.drop(NAME, (inside / beside[stem]).as_posix(), NO_PICTURE_BESIDE)
         for name in names:
-            if name.lower().endswith(_UNREADABLE):
-                log.drop(NAME, (inside / name).as_posix(), UNREADABLE)
+            if name.lower().endswith(UNREADABLE):
+                log.drop(NAME, (inside / name).as_posix(), SAVE_AS)
         for name in pictures:
             path, stem = folder / name, PurePath(name).stem
             try:

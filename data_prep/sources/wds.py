@@ -17,9 +17,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from data_prep.errors import UserError
+from data_prep.picture_files import KINDS
 from data_prep.records import DropLog, Example, Slice
 from data_prep.sources._base import ROOT, About, Pointed
-from data_prep.sources._own import PICTURES, about_own, attribution_of
+from data_prep.sources._own import about_own, attribution_of
 from data_prep.sources._own_columns import Columns, find_columns, licence_id, roles, text, texts
 from data_prep.sources._own_language import RowLanguages, Tongue
 from data_prep.sources._own_rows import NO_TEXT
@@ -123,7 +124,7 @@ def _samples(shard: Path, wanted: set[str], log: DropLog) -> Iterator[_Sample]:
                     raise tarfile.ReadError("cut short")
                 if kind in wanted and member.size <= _MAX_TEXT:
                     current.texts[kind] = tar.extractfile(member).read()  # type: ignore[union-attr]
-                elif f".{kind.rsplit('.')[-1]}" in PICTURES:
+                elif f".{kind.rsplit('.')[-1]}" in KINDS:
                     current.pictures[kind] = Slice(shard, member.offset_data, member.size)
     except (tarfile.TarError, OSError, EOFError, ValueError):
         log.drop(NAME, shard.name, DAMAGED)

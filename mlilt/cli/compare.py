@@ -121,6 +121,16 @@ def command(
     device: Annotated[str | None, options.device(_SETTINGS)] = None,
     precision: Annotated[str | None, options.precision(_SETTINGS)] = None,
     runs: options.Runs = Path("runs"),
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            help="Runs that train at a time on a CPU, each with its share of the cores: quicker in all, and each takes "
+            "longer.",
+            min=1,
+        ),
+    ] = 1,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -179,6 +189,7 @@ def command(
         out,
         offline=offline,
         against=against,
+        jobs=jobs,
         formats=[*form, *(["json"] if json and "json" not in form else [])] if form else None,
         **asked,
     )

@@ -57,6 +57,7 @@ def compare(
     ask: str | Sequence[str] = (),
     against: Path | str | None = None,
     formats: Sequence[str] | None = None,
+    jobs: int = 1,
     **settings: Any,
 ) -> Comparison:
     """Compares strategies with full-model training, and writes a report.
@@ -77,6 +78,7 @@ def compare(
         against: a finished run's folder, or its name in `runs`, whose method others are held against, instead of
             full-model training.
         formats: of the report, as in `mlilt.comparison.report.FORMATS`; all by default.
+        jobs: so many runs train at a time on a CPU, each with its share of the cores.
         settings: any other of `mlilt.config.RunConfig`, such as epochs=20, for what is trained; with a list of
             values, such as concepts=[50, 100], each in turn. `data` is the language's data set, or, if other
             languages are concerned, what holds those of all.
@@ -84,6 +86,8 @@ def compare(
     Raises:
         UserError: unknown names, nothing to compare, or not a single run could be trained.
     """
+    if jobs < 1:
+        raise UserError(f"--jobs must be 1 or more, not {jobs}.")
     runs, languages = Path(runs), set(_listed(lang))
     formats = tuple(report.FORMATS) if formats is None else formats
     # What is wrong should be told before hours of training.
@@ -100,7 +104,7 @@ def compare(
         found = _read(grid.finished(runs), failures)
         read = [run for run in found if not languages or {run.language, run.record.config.lang} & languages]
     else:
-        done, failures = grid.train_missing(planned, runs, offline, progress)
+        done, failures = grid.train_missing(planned, runs, offline, progress, jobs)
         read = _read([folder for _, folder in done], failures)
     read += _beside(read, runs, reference, baselines=wanted is not None)
     if not read:

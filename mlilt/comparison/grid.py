@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from data_prep import workers
 from data_prep.errors import UserError
+from data_prep.progress import bar
 from mlilt import assessment, record
 from mlilt import config as configs
 from mlilt.assessment import Measured
@@ -86,27 +91,74 @@ def survey(wanted: Sequence[Planned], runs: Path) -> tuple[list[Placed], list[Fa
 
 
 def train_missing(
-    wanted: Sequence[Planned], runs: Path, offline: bool, progress: bool
+    wanted: Sequence[Planned], runs: Path, offline: bool, progress: bool, jobs: int = 1
 ) -> tuple[list[tuple[Planned, Path]], list[Failure]]:
     """Trains what is not finished yet; one failure does not stop the rest.
 
     Each run has a process of its own: its peak memory is its own, and one that is killed for its memory takes
     no other with it.
 
+    Args:
+        wanted: the runs.
+        runs: the folder that holds theirs.
+        offline: use only what is on this machine.
+        progress: show progress bars.
+        jobs: so many train at a time, each with its share of the cores.
+
     Returns:
         The finished runs with their folders, and what failed.
+
+    Raises:
+        UserError: several at a time are asked for where a GPU trains.
     """
-    done: list[tuple[Planned, Path]] = []
     found, failed = survey(wanted, runs)
+    missing = [each for each in found if each.state != "finished"]
+    if jobs > 1 and any(each.planned.config.device != "cpu" for each in missing):
+        raise UserError(f"--jobs {jobs} shares out the cores of a CPU. Leave it out where a GPU trains.")
+    reasons = _train_some(missing, offline, progress, jobs) if jobs > 1 else _train_each(missing, offline, progress)
+    failed += [Failure(folder.name, reasons[folder]) for _, folder, _ in found if folder in reasons]
+    return [(planned, folder) for planned, folder, _ in found if folder not in reasons], failed
+
+
+def _train_each(missing: Sequence[Placed], offline: bool, progress: bool) -> dict[Path, str]:
+    """Trains one run after the other; why some could not be trained."""
+    reasons = {}
     with Worker(offline, progress) as worker:
-        for planned, folder, state in found:
+        for planned, folder, _ in missing:
             try:
-                if state != "finished":
-                    worker.train(planned.config, folder)
-                done.append((planned, folder))
+                worker.train(planned.config, folder)
             except UserError as error:
-                failed.append(Failure(folder.name, str(error)))
-    return done, failed
+                reasons[folder] = str(error)
+    return reasons
+
+
+def _train_some(missing: Sequence[Placed], offline: bool, progress: bool, jobs: int) -> dict[Path, str]:
+    """Trains `jobs` runs at a time: small models leave cores idle that a second run can use."""
+    reasons: dict[Path, str] = {}
+    threads = max(1, workers.cores() // jobs)
+    with contextlib.ExitStack() as stack:
+        pool = ThreadPoolExecutor(jobs)
+        stack.callback(pool.shutdown)
+        # Left in the other order: no run is begun any more, workers end, then their threads do.
+        idle: Queue[Worker] = Queue()
+        for _ in range(jobs):
+            idle.put(stack.enter_context(Worker(offline, False, threads)))
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+
+        def train(each: Placed) -> None:
+            worker = idle.get()
+            try:
+                worker.train(each.planned.config, each.folder)
+            except UserError as error:
+                reasons[each.folder] = str(error)
+            finally:
+                idle.put(worker)
+
+        with bar("Training", len(missing), unit="runs", show=progress) as running:
+            for future in as_completed([pool.submit(train, each) for each in missing]):
+                future.result()
+                running.advance()
+    return reasons
 
 
 def assess(

@@ -46,11 +46,14 @@ class Worker:
     Args:
         offline: use only what is on this machine.
         progress: show progress bars.
+        threads: that a run computes with on a CPU; by default as many as there are cores.
     """
 
-    def __init__(self, offline: bool, progress: bool) -> None:
+    def __init__(self, offline: bool, progress: bool, threads: int | None = None) -> None:
         self._offline = offline
         self._progress = progress
+        self._threads = threads
+        self._over = False
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Worker:
@@ -59,6 +62,8 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Another thread may be about to start a run.
+        self._over = True
         self._end()
 
     def train(self, config: RunConfig, folder: Path) -> None:
@@ -90,12 +95,17 @@ class Worker:
         _judge(answer["error"], answer["exit"])
 
     def _running(self) -> subprocess.Popen[str]:
+        if self._over:
+            raise UserError("The comparison was stopped.")
         if self._process is not None and self._process.poll() is not None:
             self._end()
         if self._process is None:
             # -P: a file in the current folder must not stand in for a package of the same name.
             command = [sys.executable, "-P", "-c", f"from {__name__} import main; main()", str(os.getpid())]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            own = {} if self._threads is None else {"OMP_NUM_THREADS": str(self._threads)}
+            self._process = subprocess.Popen(
+                command, env={**os.environ, **own}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
         return self._process
 
     def _end(self) -> None:

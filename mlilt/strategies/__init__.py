@@ -7,12 +7,14 @@ for both towers have names in `presets`.
 from __future__ import annotations
 
 from mlilt.strategies import _presets as presets
+from mlilt.strategies._adapter import Adapter
 from mlilt.strategies._apply import apply
 from mlilt.strategies._base import Account, NothingToTrain, Strategy, trained_parameters
 from mlilt.strategies._spec import Composition, Option, canonical, load, name_of, names, options, summary
 
 __all__ = [
     "Account",
+    "Adapter",
     "Composition",
     "NothingToTrain",
     "Option",

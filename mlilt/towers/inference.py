@@ -1,6 +1,6 @@
-"""A vision tower made ready for inference alone: the same function, computed faster.
+"""Towers made ready for inference alone: the same functions, computed faster.
 
-On a CPU by OpenVINO, which folds norms into convolutions, fuses what follows them and chooses layouts; a picture's
+On a CPU by OpenVINO, which folds norms into convolutions, fuses what follows products and chooses layouts; a picture's
 features do not depend on the pictures or threads that it is computed with. Elsewhere by torch.
 """
 
@@ -9,16 +9,19 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
 
 # uint8 pixels of shape (n, 3, height, width) -> float32 features of shape (n, width), on the device of the pixels.
 Encode = Callable[[Tensor], Tensor]
+# Token ids of one caption -> its pooled vector, float32 of shape (1, width), on the tower's device.
+EncodeCaption = Callable[[Sequence[int]], Tensor]
 
 
 def for_inference(tower: VisionTower, device: torch.device, dtype: torch.dtype) -> Encode:
@@ -35,19 +38,91 @@ def for_inference(tower: VisionTower, device: torch.device, dtype: torch.dtype) 
     return _Plain(fast.to(device))
 
 
+def caption_for_inference(tower: TextTower, device: torch.device) -> EncodeCaption:
+    """What encodes one caption at once with least delay, as the tower does in float32; the tower stays as it is.
+
+    For many captions the tower itself is better, which takes them together.
+    """
+    if device.type == "cpu":
+        try:
+            return CompiledText(tower)
+        except Exception:  # as above
+            pass
+    return _PlainText(tower)
+
+
 class Compiled:
-    """A tower compiled by OpenVINO for as many calls at once as torch has threads.
+    """A vision tower compiled by OpenVINO for as many calls at once as torch has threads.
 
     Raises:
         Exception: of many kinds, where the tower's model cannot be traced or does what OpenVINO does not know.
     """
 
     def __init__(self, tower: VisionTower, dtype: torch.dtype) -> None:
+        pixels = torch.zeros(2, 3, *tower.size, dtype=torch.uint8)
+        self._run = _Requests(tower, pixels, (-1, 3, *tower.size), dtype)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels of shape (n, 3, height, width) -> float32 features of shape (n, width); from any thread."""
+        return self._run(pixels.contiguous())
+
+
+class CompiledText:
+    """A text tower compiled by OpenVINO for one caption a call, of any length, from as many threads as torch has.
+
+    Raises:
+        Exception: of many kinds, as of `Compiled`.
+    """
+
+    def __init__(self, tower: TextTower) -> None:
+        whole = copy.deepcopy(tower).cpu().float().eval().requires_grad_(False)
+        whole.settle(torch.device("cpu"), packed=False)
+        self._run = _Requests(_OneCaption(whole), torch.ones(1, 7, dtype=torch.int64), (1, -1), torch.float32)
+
+    def __call__(self, ids: Sequence[int]) -> Tensor:
+        """See `EncodeCaption`; from any thread."""
+        return self._run(torch.tensor([ids], dtype=torch.int64))
+
+
+class _OneCaption(nn.Module):
+    """A text tower as a function of the ids of one caption, none of which is padding."""
+
+    def __init__(self, tower: TextTower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.tower.pooled(ids, torch.ones_like(ids))
+
+
+class _PlainText:
+    """A text tower computed by torch."""
+
+    def __init__(self, tower: TextTower) -> None:
+        self._tower = tower
+
+    def __call__(self, ids: Sequence[int]) -> Tensor:
+        with torch.inference_mode():
+            found: Tensor = self._tower([ids])
+            return found
+
+
+class _Requests:
+    """A module of one input compiled by OpenVINO; each thread has a request of its own, which holds a call's tensors.
+
+    Args:
+        module: in eval mode, on the CPU.
+        example: an input to trace it with.
+        shape: of all inputs; -1 where sizes differ.
+        dtype: of its products.
+    """
+
+    def __init__(self, module: nn.Module, example: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
         import openvino
 
         threads = torch.get_num_threads()
-        model = _converted(tower)
-        model.reshape({model.inputs[0]: openvino.PartialShape([-1, 3, *tower.size])})
+        model = _converted(module, example)
+        model.reshape({model.inputs[0]: openvino.PartialShape(list(shape))})
         self._compiled = openvino.Core().compile_model(
             model,
             "CPU",
@@ -59,18 +134,16 @@ class Compiled:
                 "ENABLE_CPU_PINNING": False,
             },
         )
-        # A request holds the tensors of one call.
         self._own = threading.local()
 
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """uint8 pixels of shape (n, 3, height, width) -> float32 features of shape (n, width); from any thread."""
+    def __call__(self, given: Tensor) -> Tensor:
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
-        return torch.from_numpy(self._own.request.infer([pixels.contiguous().numpy()])[0])
+        return torch.from_numpy(self._own.request.infer([given.numpy()])[0])
 
 
 class _Plain:
-    """A tower computed by torch."""
+    """A vision tower computed by torch."""
 
     def __init__(self, tower: VisionTower) -> None:
         self._tower = tower
@@ -81,8 +154,8 @@ class _Plain:
             return found
 
 
-def _converted(tower: VisionTower) -> Any:
-    """The tower as a model of OpenVINO.
+def _converted(module: nn.Module, example: Tensor) -> Any:
+    """A module as a model of OpenVINO.
 
     By its frontend and not by `openvino.convert_model`, which reports its use to OpenVINO's makers.
     """
@@ -92,9 +165,8 @@ def _converted(tower: VisionTower) -> Any:
     with torch.no_grad(), warnings.catch_warnings():
         # Of shapes that are the same in every call.
         warnings.simplefilter("ignore")
-        traced: Any = torch.jit.trace(  # type: ignore[no-untyped-call]
-            tower, torch.zeros(2, 3, *tower.size, dtype=torch.uint8), check_trace=False
-        )
+        traced: Any = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
+    # Held: the frontend calls it while it converts.
     decoder = TorchScriptPythonDecoder(traced)
     frontend = FrontEndManager().load_by_framework("pytorch")
     return frontend.convert(frontend.load(decoder))

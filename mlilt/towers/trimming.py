@@ -15,7 +15,6 @@ texts use, and a base set for texts to come. Why the texts are segmented as befo
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import re
@@ -28,12 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from safetensors import SafetensorError
 from torch import nn
 
 from data_prep.errors import UserError
 from data_prep.progress import bar
+from mlilt.exchange import exchanged
 from mlilt.towers import catalog
 from mlilt.towers.text import TRIMMED, TextTower
 
@@ -211,7 +211,7 @@ def save(
         UserError: there is something already, it cannot be written, or another process is writing it.
     """
     try:
-        with _exchanged(folder, force) as part:
+        with exchanged(folder, lambda: check_folder(folder, force)) as part:
             _write(tower, part, base_sha256, languages)
             verify(part)
     except Timeout as error:
@@ -482,32 +482,3 @@ def _card(about: dict[str, Any]) -> str:
         f"| | |\n| --- | --- |\n{table}\n\n`{MANIFEST}` has the ids that its tokens have in the base. Use it with "
         "`mlilt train --text FOLDER`, or with `AutoModel` and `AutoTokenizer` of transformers.\n"
     )
-
-
-@contextlib.contextmanager
-def _exchanged(folder: Path, force: bool) -> Iterator[Path]:
-    """A folder to write into, which becomes `folder` if the block ends well and goes away otherwise."""
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part, old = (folder.parent / f".{folder.name}.{kind}" for kind in ("part", "old"))
-    with FileLock(folder.parent / f".{folder.name}.lock", timeout=0):
-        # What a killed run left behind.
-        _restore(folder, old)
-        shutil.rmtree(part, ignore_errors=True)
-        check_folder(folder, force)
-        part.mkdir()
-        try:
-            yield part
-            if folder.exists():
-                folder.rename(old)
-            part.rename(folder)
-        finally:
-            _restore(folder, old)
-            shutil.rmtree(part, ignore_errors=True)
-
-
-def _restore(folder: Path, old: Path) -> None:
-    """Puts back what was to be replaced, unless it was replaced."""
-    if old.is_dir() and not folder.exists():
-        old.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)

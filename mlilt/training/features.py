@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from data_prep.carriers import cache_folder
 from data_prep.errors import UserError
+from data_prep.pictures import PictureError
 from data_prep.progress import bar
 from mlilt.towers.inference import for_inference
 from mlilt.towers.vision import VisionTower
@@ -30,6 +32,15 @@ from mlilt.towers.vision import VisionTower
 # it is encoded with.
 _BATCH = {"cpu": 8, "cuda": 128}
 _APPEND_EVERY = 512
+_WAITING = 1024
+
+
+class _Read(NamedTuple):
+    """What was read of a store: both files' sizes, what they are without a killed process's tail, and the rows."""
+
+    sizes: tuple[int, int]
+    whole: tuple[int, int]
+    place: dict[str, int]
 
 
 class FeatureStore:
@@ -44,13 +55,21 @@ class FeatureStore:
         self.folder = folder
         self.width = width
         self._lock = FileLock(folder / ".lock")
+        self._last = _Read((0, 0), (0, 0), {})
 
     def place(self) -> dict[str, int]:
         """Row of each image id. What a killed process left half written is not counted."""
-        file = self.folder / "ids.txt"
-        whole = file.read_bytes() if file.exists() else b""
-        ids = whole[: whole.rfind(b"\n") + 1].decode("ascii").split()
-        return {image_id: row for row, image_id in enumerate(ids[: self._stored()])}
+        if (sizes := self._sizes()) != self._last.sizes:
+            file = self.folder / "ids.txt"
+            told = file.read_bytes() if file.exists() else b""
+            ids = told[: told.rfind(b"\n") + 1].decode("ascii").split()[: self._stored()]
+            whole = (2 * self.width * len(ids), sum(len(image_id) + 1 for image_id in ids))
+            self._last = _Read(sizes, whole, {image_id: row for row, image_id in enumerate(ids)})
+        return self._last.place
+
+    def computing(self) -> FileLock:
+        """Held by whoever computes what is missing; who waits for it finds it there."""
+        return FileLock(self.folder / ".computing")
 
     def read(self, image_ids: Sequence[str]) -> Tensor:
         """Features in the order asked for: float32 of shape (n, width).
@@ -75,7 +94,8 @@ class FeatureStore:
             with self._lock:
                 place = self.place()
                 # Cut what has no partner in the other file, then append: features first.
-                self._cut(len(place))
+                if self._last.sizes != self._last.whole:
+                    self._cut(len(place))
                 new = {image_id: n for n, image_id in enumerate(image_ids) if image_id not in place}
                 with self._features.open("ab") as file:
                     file.write(features[list(new.values())].to(torch.float16).contiguous().numpy().tobytes())
@@ -85,8 +105,16 @@ class FeatureStore:
                     file.write("".join(f"{image_id}\n" for image_id in new))
                     file.flush()
                     os.fsync(file.fileno())
+                place.update({image_id: row for row, image_id in enumerate(new, start=len(place))})
+                self._last = _Read(self._sizes(), self._sizes(), place)
         except OSError as error:
             raise unwritable("feature", error) from error
+
+    def _sizes(self) -> tuple[int, int]:
+        """Of both files, in bytes."""
+        paths = (self._features, self.folder / "ids.txt")
+        features, ids = (path.stat().st_size if path.exists() else 0 for path in paths)
+        return features, ids
 
     @property
     def _features(self) -> Path:
@@ -135,29 +163,53 @@ def encode(
     pictures: Iterable[bytes | Path],
     device: torch.device,
     dtype: torch.dtype,
+    broken: Callable[[int, PictureError], None] | None = None,
 ) -> Iterator[Tensor]:
     """Features of many pictures, in batches: float32 of shape (at most the batch size, width), in order.
 
     Each thread decodes a batch and encodes it.
 
+    Args:
+        tower: the vision tower.
+        pictures: any number.
+        device: where to compute.
+        dtype: precision of the model.
+        broken: called with the place of each picture that cannot be decoded, whose features are NaN.
+
     Raises:
-        PictureError: a picture cannot be decoded.
+        PictureError: a picture cannot be decoded, and nothing is to be called.
     """
     fast = for_inference(tower, device, dtype)
     size = _BATCH[device.type]
     threads = torch.get_num_threads()
     batches = _batches(iter(pictures), size)
 
-    def encoded(batch: list[bytes | Path]) -> Tensor:
-        pixels = tower.pixels(batch)
-        pixels = torch.cat([pixels, pixels.new_zeros(size - len(batch), *pixels.shape[1:])])
-        return fast(pixels.to(device, non_blocking=True))[: len(batch)].float().cpu()
+    def encoded(batch: list[bytes | Path]) -> tuple[Tensor, dict[int, PictureError]]:
+        pixels = torch.zeros(size, 3, *tower.size, dtype=torch.uint8)
+        errors = {}
+        for place, picture in enumerate(batch):
+            try:
+                pixels[place] = tower.preprocess(picture)
+            except PictureError as error:
+                if broken is None:
+                    raise
+                errors[place] = error
+        features = fast(pixels.to(device, non_blocking=True))[: len(batch)].float().cpu()
+        features[list(errors)] = torch.nan
+        return features, errors
 
     with ThreadPoolExecutor(threads) as pool:
-        waiting = [pool.submit(encoded, batch) for batch in islice(batches, 2 * threads)]
+        # Encoded pictures wait in memory, and photographs may have several megabytes each.
+        ahead = min(2 * threads, max(2, _WAITING // size))
+        waiting = [pool.submit(encoded, batch) for batch in islice(batches, ahead)]
+        start = 0
         while waiting:
-            done = waiting.pop(0).result()
+            done, errors = waiting.pop(0).result()
             waiting += [pool.submit(encoded, batch) for batch in islice(batches, 1)]
+            for place, error in errors.items():
+                assert broken is not None
+                broken(start + place, error)
+            start += len(done)
             yield done
 
 
@@ -174,6 +226,7 @@ def ensure(
     device: torch.device,
     dtype: torch.dtype,
     progress: bool = True,
+    broken: Callable[[str, PictureError], None] | None = None,
 ) -> int:
     """Computes the features that are not stored yet.
 
@@ -185,11 +238,16 @@ def ensure(
         device: where to compute.
         dtype: precision of the model.
         progress: show a progress bar.
+        broken: called with the image id of each picture that cannot be decoded; it is not stored.
 
     Returns:
-        How many were computed.
+        How many pictures there were.
+
+    Raises:
+        PictureError: a picture cannot be decoded, and nothing is to be called.
     """
     ids: list[str] = []
+    lost: set[str] = set()
 
     def named() -> Iterator[bytes]:
         for image_id, picture in pictures:
@@ -202,12 +260,18 @@ def ensure(
     def flush() -> None:
         nonlocal done
         features = torch.cat(gathered)
-        store.append(ids[done : done + len(features)], features)
+        whole = [place for place in range(len(features)) if ids[done + place] not in lost]
+        store.append([ids[done + place] for place in whole], features[whole])
         done += len(features)
         gathered.clear()
 
+    def told(place: int, error: PictureError) -> None:
+        assert broken is not None
+        lost.add(ids[place])
+        broken(ids[place], error)
+
     with bar(f"Encoding pictures with {tower.name}", total, unit="pictures", show=progress) as running:
-        for features in encode(tower, named(), device, dtype):
+        for features in encode(tower, named(), device, dtype, told if broken else None):
             gathered.append(features)
             running.advance(len(features))
             if sum(map(len, gathered)) >= _APPEND_EVERY:

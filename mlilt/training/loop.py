@@ -347,9 +347,11 @@ class _Run:
         # On each machine one process computes, and the others find it done.
         if distributed.local_rank() == 0:
             wanted = corpus.joined(splits)
-            if missing := set(wanted.image_ids) - set(store.place()):
-                pictures = wanted.pictures(missing)
-                features.ensure(store, eyes, pictures, len(missing), self.device, self.dtype, self.progress)
+            # Of runs that begin side by side one computes, too.
+            with store.computing():
+                if missing := set(wanted.image_ids) - set(store.place()):
+                    pictures = wanted.pictures(missing)
+                    features.ensure(store, eyes, pictures, len(missing), self.device, self.dtype, self.progress)
         self.world.wait()
         return store
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from tokenizers import BertWordPieceTokenizer
 
 from data_prep.pipeline import Prepared
-from mlilt import data
+from mlilt import data, search
 from mlilt.config import RunConfig
 from mlilt.data import Row
 from mlilt.towers import text, vision
@@ -128,6 +128,14 @@ def real(settings: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("runs") / "real"
     loop.train(settings(precision="auto"), out=folder, progress=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def of_data(real: Path, small_sw: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of the small Swahili set's test split. To be read only."""
+    out = tmp_path_factory.mktemp("indexes") / "sw"
+    search.build(real, small_sw.folder, out, ["test"], progress=False)
+    return out
 
 
 @pytest.fixture

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from data_prep import workers
+from data_prep.errors import UserError
 from data_prep.pipeline import Prepared
 from mlilt import record
 from mlilt.comparison import experiment as experiments
 from mlilt.comparison import grid
 from mlilt.comparison.experiment import Planned
+from mlilt.comparison.worker import Worker
+from mlilt.config import RunConfig
 from mlilt.training import corpus
+from mlilt.training.resolve import resolve
 
 
 def planned(small_sw: Prepared, **changes: object) -> list[Planned]:
@@ -57,3 +64,29 @@ def test_languages_joined_train_together_and_others_apart(two_languages: Path, t
     found, _ = grid.survey(experiments.plan(made), tmp_path)
     assert [placed.folder.name for placed in found] == ["sw+yo-frozen-s0", "sw-frozen-s0"]
     assert [placed.planned.config.data for placed in found] == [str(two_languages), str(two_languages / "sw")]
+
+
+def test_runs_that_train_side_by_side_are_those_that_train_one_after_the_other(
+    settings: Callable[..., RunConfig], xlmr_folder: Path, tiny_eyes: dict[str, str], tmp_path: Path
+) -> None:
+    towers = {"text": str(xlmr_folder), "vision": tiny_eyes["cnn"], "epochs": 1}
+    wanted = [Planned(resolve(settings(**towers, strategy="layernorm", seed=seed)), (), ()) for seed in range(3)]
+    broken = Planned(resolve(settings(**towers, strategy="frozen", batch_size=10**6)), (), ())
+    alone = resolve(settings(**towers, strategy="layernorm", seed=1))
+    with Worker(offline=True, progress=False, threads=max(1, workers.cores() // 2)) as worker:
+        worker.train(alone, tmp_path / "alone")
+    plan = [wanted[0], broken, *wanted[1:]]
+    done, failed = grid.train_missing(plan, tmp_path / "runs", offline=True, progress=False, jobs=2)
+    assert [planned for planned, _ in done] == wanted
+    [failure] = failed
+    assert "batch" in failure.reason
+    digests = {record.read(folder).weights_sha256 for _, folder in done}
+    assert len(digests) == 3
+    assert record.read(tmp_path / "alone").weights_sha256 in digests
+    assert {record.read(folder).machine["threads"] for _, folder in done} == {max(1, workers.cores() // 2)}
+
+
+def test_a_gpu_is_not_shared_out(settings: Callable[..., RunConfig], tmp_path: Path) -> None:
+    config = resolve(settings()).model_copy(update={"device": "cuda"})
+    with pytest.raises(UserError, match="--jobs 2 shares out the cores of a CPU"):
+        grid.train_missing([Planned(config, (), ())], tmp_path, offline=True, progress=False, jobs=2)

@@ -134,20 +134,25 @@ def test_after_a_kill_the_next_run_is_trained(small: Callable[..., RunConfig], t
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends a parent's processes on Linux alone")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "jobs"),
+    [(signal.SIGKILL, 1), (signal.SIGTERM, 1), (signal.SIGINT, 1), (signal.SIGKILL, 2), (signal.SIGTERM, 2)],
+)
 def test_nothing_outlives_a_comparison_that_was_stopped(
-    small: Callable[..., RunConfig], tmp_path: Path, number: signal.Signals
+    small: Callable[..., RunConfig], tmp_path: Path, number: signal.Signals, jobs: int
 ) -> None:
     config = small(epochs=1_000_000)
     wanted = {key: value for key, value in config.outcome().items() if key in ("data", "text", "vision", "epochs")}
-    code = f"import mlilt.cli.main as m, sys; sys.argv[1:] = {arguments(wanted)!r}; m.main()"
+    command = [*arguments(wanted), "--seeds", str(jobs), "--jobs", str(jobs)]
+    code = f"import mlilt.cli.main as m, sys; sys.argv[1:] = {command!r}; m.main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        until(lambda: any(file.stat().st_size for file in (tmp_path / "runs").glob(f"*/{record.METRICS}")))
+        metrics = f"runs/*/{record.METRICS}"
+        until(lambda: sum(bool(file.stat().st_size) for file in tmp_path.glob(metrics)) == jobs)
         family = psutil.Process(process.pid).children(recursive=True)
-        assert len(family) == 2
+        assert len(family) == 2 * jobs
         # At a terminal Ctrl-C reaches all processes.
         (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
         _, said = process.communicate()
@@ -165,4 +170,4 @@ def test_nothing_outlives_a_comparison_that_was_stopped(
 
 def arguments(settings: dict[str, Any]) -> list[str]:
     options = [part for key, value in settings.items() for part in (f"--{key}", str(value))]
-    return ["compare", "--lang", "sw", "--strategy", "frozen", "--seeds", "1", *options]
+    return ["compare", "--lang", "sw", "--strategy", "frozen", *options]

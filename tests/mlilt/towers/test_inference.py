@@ -1,4 +1,4 @@
-"""The fast form of a vision tower computes what the plain one does."""
+"""The fast forms of towers compute what the plain ones do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cosine_similarity
 
-from mlilt.towers.inference import Compiled, for_inference
+from mlilt import strategies
+from mlilt.towers import text
+from mlilt.towers.inference import Compiled, CompiledText, caption_for_inference, for_inference
+from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
 from mlilt.training.device import store_frozen
 
@@ -133,7 +136,10 @@ def watch(event, arguments):
     if event.startswith(("socket.", "subprocess.", "os.fork", "os.posix_spawn")):
         raise SystemExit(f"{event} {arguments}")
 import openvino, timm, torch
-from mlilt.towers.inference import Compiled, for_inference
+from mlilt import strategies
+from mlilt.towers import text
+from mlilt.towers.inference import Compiled, CompiledText, caption_for_inference, for_inference
+from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
 sys.addaudithook(watch)
 tower = VisionTower(timm.create_model("test_resnet", num_classes=0), "it").eval()
@@ -144,3 +150,47 @@ print("openvino_telemetry" in sys.modules)
     assert found.returncode == 0, found.stderr
     # It is there, and it is not used.
     assert found.stdout.strip() == "True"
+
+
+@pytest.mark.parametrize("kind", ["xlm-r", "mbert"])
+@pytest.mark.parametrize("strategy", ["full", "lora+layernorm", "adapter-deep"])
+def test_small_text_towers_give_one_captions_vector_whatever_its_length(
+    tiny: dict[str, str], kind: str, strategy: str
+) -> None:
+    tower = text.load(tiny[kind], offline=True, progress=False)
+    torch.manual_seed(3)
+    strategies.apply(strategies.load(strategy), tower.encoder, (), "the tower")
+    with torch.no_grad():
+        for parameter in tower.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))  # so that what was added does something
+    before = {name: t.clone() for name, t in tower.state_dict().items()}
+    fast = caption_for_inference(tower, CPU)
+    assert isinstance(fast, CompiledText)
+    random = torch.Generator().manual_seed(4)
+    for length in (3, 1, 9, 64, 4):
+        ids = torch.randint(5, 200, (length,), generator=random).tolist()
+        with torch.inference_mode():
+            torch.testing.assert_close(fast(ids), tower([ids]), rtol=1e-4, atol=1e-4)
+    assert all(torch.equal(t, before[name]) for name, t in tower.state_dict().items())
+
+
+def test_the_real_text_tower_is_the_same_from_several_threads(e5: TextTower) -> None:
+    captions = ["mbwa", "nyumba nyeupe yenye paa jekundu kando ya bahari", "uso wenye tabasamu pana", "ዝሆን", "a"] * 4
+    fast = caption_for_inference(e5, CPU)
+    assert isinstance(fast, CompiledText)
+    ids = e5.tokenize(captions)
+    with ThreadPoolExecutor(4) as pool:
+        together = torch.cat(list(pool.map(fast, ids)))
+    with torch.inference_mode():
+        torch.testing.assert_close(together, e5(ids), rtol=1e-3, atol=1e-4)
+
+
+def test_a_text_tower_that_cannot_be_compiled_is_computed_by_torch(
+    tiny: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower = text.load(tiny["mbert"], offline=True, progress=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    fast = caption_for_inference(tower, CPU)
+    assert not isinstance(fast, CompiledText)
+    with torch.inference_mode():
+        torch.testing.assert_close(fast([5, 6, 7]), tower([[5, 6, 7]]))

@@ -184,6 +184,28 @@ def test_real_pictures_are_computed_once_and_are_the_towers_own_features(
     torch.testing.assert_close(found, expected, rtol=5e-3, atol=5e-3)
 
 
+def test_pictures_that_cannot_be_decoded_are_told_and_not_stored(
+    eyes: VisionTower, pictures: list[tuple[str, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_APPEND_EVERY", 8)
+    broken = {0: b"none", 7: pictures[7][1][:40], 12: b""}
+    given = [(image_id, broken.get(n, picture)) for n, (image_id, picture) in enumerate(pictures)]
+    store = FeatureStore(tmp_path, eyes.width)
+    told: dict[str, str] = {}
+    count = ensure(
+        store, eyes, iter(given), len(given), CPU, torch.float32, False, lambda i, error: told.update({i: str(error)})
+    )
+    assert count == len(pictures)
+    assert told.keys() == {pictures[n][0] for n in broken}
+    assert told[pictures[12][0]] == "the picture file is empty"
+    whole = [(image_id, picture) for n, (image_id, picture) in enumerate(pictures) if n not in broken]
+    assert list(store.place()) == [image_id for image_id, _ in whole]
+    expected = torch.cat(list(encode(eyes, [picture for _, picture in whole], CPU, torch.float32)))
+    assert torch.equal(store.read([image_id for image_id, _ in whole]), expected.half().float())
+    with pytest.raises(PictureError, match="no known format"):
+        list(encode(eyes, [given[0][1]], CPU, torch.float32))
+
+
 def test_a_pictures_features_do_not_depend_on_what_it_is_encoded_with(
     eyes: VisionTower, pictures: list[tuple[str, bytes]]
 ) -> None:

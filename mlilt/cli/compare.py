@@ -122,15 +122,15 @@ def command(
     precision: Annotated[str | None, options.precision(_SETTINGS)] = None,
     runs: options.Runs = Path("runs"),
     jobs: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--jobs",
             "-j",
             help="Runs that train at a time on a CPU, each with its share of the cores: quicker in all, and each takes "
-            "longer.",
+            "longer. (default: 1)",
             min=1,
         ),
-    ] = 1,
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -189,7 +189,7 @@ def command(
         out,
         offline=offline,
         against=against,
-        jobs=jobs,
+        jobs=jobs or 1,
         formats=[*form, *(["json"] if json and "json" not in form else [])] if form else None,
         **asked,
     )

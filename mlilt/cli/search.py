@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data_prep.errors import UserError
 from mlilt.cli import _options as options
 
 if TYPE_CHECKING:
@@ -55,6 +54,9 @@ def command(
     offline: options.Offline = False,
     json: options.Json = False,
 ) -> None:
+    # Not above: the list of commands needs nothing of this.
+    from data_prep.errors import UserError
+
     if query is not None and image is not None:
         raise UserError("Give a text or --image, not both.")
     if query is None and image is None and sys.stdin.isatty():

@@ -71,7 +71,7 @@ def run(count: int = COUNT) -> None:
         exact = _exact(vectors, queries)
         found, delays = _asked(captions, encode, lambda q: [int(h.image_id, 16) - 1 for h in opened.nearest(q, TOP)])
         mapped = psutil.Process().memory_info().rss - before
-        encoding = _timed(encode, captions)
+        _, encoding = _asked(captions, encode, lambda query: ())
         lines = [_line("mlilt (usearch, float16, mapped)", found, exact, delays, built, size)]
 
         found, delays = _asked(captions, encode, partial(_nearest, vectors))
@@ -145,15 +145,6 @@ def _asked(captions: Sequence[str], encode: Callable[[str], Array], find: Find) 
         delays.append(1e3 * (time.perf_counter() - began))
         found.append(hits)
     return found, delays
-
-
-def _timed(encode: Callable[[str], Array], captions: Sequence[str]) -> list[float]:
-    taken = []
-    for caption in captions:
-        began = time.perf_counter()
-        encode(caption)
-        taken.append(1e3 * (time.perf_counter() - began))
-    return taken
 
 
 def _faiss(vectors: Array, root: Path) -> tuple[Find, float, int]:

@@ -192,7 +192,12 @@ def canonical(
     else:
         image.save(out, "PNG", compress_level=4)
     data = out.getvalue()
-    return Canonical(data, "jpg" if lossy else "png", hashlib.sha256(data).hexdigest()[:16], look(image))
+    return Canonical(data, "jpg" if lossy else "png", image_id_of(data), look(image))
+
+
+def image_id_of(data: bytes) -> str:
+    """What an encoded picture is called everywhere: the first 16 hex digits of its SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def look(image: Image.Image) -> bytes:

@@ -7,7 +7,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+
+from data_prep.errors import UserError
 
 
 @contextlib.contextmanager
@@ -19,9 +22,24 @@ def exchanged(folder: Path, check: Callable[[], None]) -> Iterator[Path]:
         check: called once nobody else writes there; raises if it must not be replaced.
 
     Raises:
-        filelock.Timeout: another process is writing it.
-        OSError: it cannot be written.
+        UserError: another process is writing it, or it cannot be written.
     """
+    try:
+        with _exchanged(folder, check) as part:
+            yield part
+    except Timeout as error:
+        raise UserError(
+            f"Another process is writing {folder} right now. Wait for it, or choose another --out."
+        ) from error
+    except (OSError, SafetensorError) as error:  # the latter is how safetensors reports a full disk
+        raise UserError(
+            f"{folder} could not be written: {error}. What was there before is untouched. Free some space or choose "
+            "another --out."
+        ) from error
+
+
+@contextlib.contextmanager
+def _exchanged(folder: Path, check: Callable[[], None]) -> Iterator[Path]:
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     part, old = (folder.parent / f".{folder.name}.{kind}" for kind in ("part", "old"))

@@ -5,9 +5,6 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from filelock import Timeout
-from safetensors import SafetensorError
-
 from data_prep.errors import UserError
 from mlilt import record
 from mlilt.exchange import exchanged
@@ -55,21 +52,11 @@ def export(
     folder = Path(out) if out is not None else default(run, to)
     _check(folder, force)
     parts = _parts.take(run, offline, progress)
-    try:
-        with exchanged(folder, lambda: _check(folder, force)) as part:
-            target.write(parts, part, folder)
-            (part / RUN).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            use = target.USE.replace("FOLDER", folder.as_posix()).replace("TEXT", _example(about))
-            (part / CARD).write_text(card.render(about, to, use), encoding="utf-8")
-    except Timeout as error:
-        raise UserError(
-            f"Another process is writing {folder} right now. Wait for it, or choose another --out."
-        ) from error
-    except (OSError, SafetensorError) as error:  # the latter is how safetensors reports a full disk
-        raise UserError(
-            f"{folder} could not be written: {error}. What was there before is untouched. Free some space or choose "
-            "another --out."
-        ) from error
+    with exchanged(folder, lambda: _check(folder, force)) as part:
+        target.write(parts, part, folder)
+        (part / RUN).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        use = target.USE.replace("FOLDER", folder.as_posix()).replace("TEXT", _example(about))
+        (part / CARD).write_text(card.render(about, to, use), encoding="utf-8")
     return folder
 
 

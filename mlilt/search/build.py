@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -291,7 +290,7 @@ class _Reading:
                     except PictureError as error:
                         self._rows.append(Row(item, str(error)))
                         continue
-                    image_id = item.image_id or hashlib.sha256(data).hexdigest()[:16]
+                    image_id = item.image_id or decoder.image_id_of(data)
                     self._rows.append(Row(item._replace(image_id=image_id)))
                     if image_id not in seen:
                         seen.add(image_id)

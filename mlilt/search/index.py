@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import unicodedata
 from dataclasses import dataclass
@@ -146,7 +145,7 @@ class SearchIndex:
             except UserError as found:
                 error = PictureError(str(found))
             else:
-                if hashlib.sha256(data).hexdigest()[:16] == image_id:
+                if decoder.image_id_of(data) == image_id:
                     return data
                 error = PictureError("its file holds another picture now: bring the index up to date")
         raise error

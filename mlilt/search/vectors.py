@@ -73,7 +73,7 @@ class Vectors:
         self._index.save(path)
 
     def nearest(
-        self, queries: NDArray[np.float32], top: int, exact: bool = False, threads: int = 0
+        self, queries: NDArray[np.float32], top: int, exact: bool = False
     ) -> list[tuple[Keys, NDArray[np.float32]]]:
         """Of each query the keys of the nearest vectors, best first, with cosine similarities.
 
@@ -81,13 +81,12 @@ class Vectors:
             queries: L2-normalized, of shape (n, dim).
             top: so many of each, or as many as there are.
             exact: compare with all.
-            threads: for all queries; 0 takes one a core.
         """
         top = min(top, len(self))
         if not top or not len(queries):
             return [(np.empty(0, np.uint64), np.empty(0, np.float32)) for _ in queries]
         exact = exact or len(self) <= EXACT
         one = len(queries) == 1
-        searched: Any = self._index.search(queries[0] if one else queries, top, exact=exact, threads=threads)
+        searched: Any = self._index.search(queries[0] if one else queries, top, exact=exact)
         found = [searched] if one else searched
         return [(each.keys.astype(np.uint64), 1 - each.distances.astype(np.float32)) for each in found]

@@ -272,20 +272,7 @@ def _told() -> Iterator[None]:
 
 
 def _found(served: Served, hits: Sequence[Hit]) -> Found:
-    return Found(
-        index=served.name,
-        hits=[
-            HitAnswer(
-                rank=hit.rank,
-                score=hit.score,
-                image_id=hit.image_id,
-                names=list(hit.names),
-                caption=hit.caption,
-                credit=hit.credit,
-            )
-            for hit in hits
-        ],
-    )
+    return Found(index=served.name, hits=[HitAnswer.model_validate(hit) for hit in hits])
 
 
 @lru_cache

@@ -27,8 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import Timeout
-from safetensors import SafetensorError
 from torch import nn
 
 from data_prep.errors import UserError
@@ -210,19 +208,9 @@ def save(
     Raises:
         UserError: there is something already, it cannot be written, or another process is writing it.
     """
-    try:
-        with exchanged(folder, lambda: check_folder(folder, force)) as part:
-            _write(tower, part, base_sha256, languages)
-            verify(part)
-    except Timeout as error:
-        raise UserError(
-            f"Another process is writing {folder} right now. Wait for it, or choose another --out."
-        ) from error
-    except (OSError, SafetensorError) as error:  # the latter is how safetensors reports a full disk
-        raise UserError(
-            f"{folder} could not be written: {error}. What was there before is untouched. Free some space or choose "
-            "another --out."
-        ) from error
+    with exchanged(folder, lambda: check_folder(folder, force)) as part:
+        _write(tower, part, base_sha256, languages)
+        verify(part)
 
 
 def check_top(top: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 BATCH = 128
@@ -53,6 +53,13 @@ class Work:
     def steps(self, epochs: int) -> int:
         """Steps of so many epochs; the last, smaller batch of each is left out by all but mlilt."""
         return epochs * (self.count // BATCH)
+
+    def part(self, steps: int, pairs: Path) -> Work:
+        """The first pairs, for so many steps of one epoch; their list is written to `pairs`."""
+        count = steps * BATCH
+        with Path(self.pairs).open(encoding="utf-8", newline="") as file, pairs.open("w", encoding="utf-8") as out:
+            out.writelines(line for line, _ in zip(file, range(1 + count), strict=False))
+        return replace(self, pairs=str(pairs), count=count)
 
     def rows(self) -> list[dict[str, str]]:
         """The pairs: each a "filepath" and a "title"."""

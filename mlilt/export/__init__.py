@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 from data_prep.errors import UserError
@@ -13,6 +14,8 @@ from mlilt.export import parts as _parts
 
 CARD = "README.md"
 RUN = "run.json"
+# Which library an export is for.
+TARGET = "export.json"
 
 
 def default(run: Path, to: str) -> Path:
@@ -55,8 +58,8 @@ def export(
     with exchanged(folder, lambda: _check(folder, force)) as part:
         target.write(parts, part, folder)
         (part / RUN).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        use = target.USE.replace("FOLDER", folder.as_posix()).replace("TEXT", _example(about))
-        (part / CARD).write_text(card.render(about, to, use), encoding="utf-8")
+        (part / TARGET).write_text(json.dumps({"target": to}) + "\n", encoding="utf-8")
+        (part / CARD).write_text(_card(about, to, target.USE, folder.as_posix()), encoding="utf-8")
     return folder
 
 
@@ -70,6 +73,29 @@ def _check(folder: Path, force: bool) -> None:
         raise UserError(f"{folder} is there already and is no export. Choose another --out.")
     if not force:
         raise UserError(f"{folder} holds an export already. Replace it by --force, or choose another --out.")
+
+
+def read(folder: Path) -> tuple[record.RunRecord, str]:
+    """An export's run and its target.
+
+    Raises:
+        UserError: no export lies there.
+    """
+    try:
+        about = record.RunRecord.model_validate_json((folder / RUN).read_bytes())
+        return about, str(json.loads((folder / TARGET).read_bytes())["target"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder} is no export. Make one by `mlilt export RUN --to TARGET`.") from error
+
+
+def card_for(about: record.RunRecord, to: str, place: str) -> str:
+    """The model card of an export that lies on the hub."""
+    target = targets.load(to)
+    return _card(about, to, target.HUB_USE, place)
+
+
+def _card(about: record.RunRecord, to: str, use: str, place: str) -> str:
+    return card.render(about, to, use.replace("FOLDER", place).replace("TEXT", _example(about)))
 
 
 def _example(about: record.RunRecord) -> str:

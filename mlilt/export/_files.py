@@ -14,9 +14,14 @@ from torch.nn import Module
 from mlilt.export.parts import Parts
 
 
+def as_json(told: Mapping[str, Any]) -> bytes:
+    """JSON for people."""
+    return (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 def write_json(path: Path, told: Mapping[str, Any]) -> None:
-    """As JSON for people."""
-    path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Writes JSON for people."""
+    path.write_bytes(as_json(told))
 
 
 def write_tokenizer(parts: Parts, folder: Path) -> None:

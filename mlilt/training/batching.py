@@ -1,4 +1,7 @@
-"""Batches of captions with their pictures: by length, shuffled, the same for the same seed and epoch."""
+"""Batches of captions with their pictures: shuffled, the same for the same seed and epoch.
+
+Captions of any length meet in a batch: none is padded (see `mlilt.towers.packing`), and negatives are of all lengths.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,6 @@ from functools import cached_property
 import numpy as np
 
 from mlilt.data import Entry, draws, sample_caption
-
-# Captions are sorted by length within windows of so many batches: little padding, still well mixed.
-WINDOW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Batch:
     def dealt(self, processes: int) -> Batch:
         """The same batch in the order in which `processes` share it: every so manieth caption is the same one's.
 
-        Captions come sorted by length; dealt like cards all have as much to do. Pictures go with their captions.
+        Dealt like cards all have about as much to do. Pictures go with their captions.
         """
         order = [place for process in range(processes) for place in range(process, len(self.tokens), processes)]
         place = {old: new for new, old in enumerate(order)}
@@ -112,31 +112,26 @@ class Batcher:
         return -(-self.captions // self.batch_size)
 
     def epoch(self, number: int) -> list[Batch]:
-        """The batches of an epoch; the last of them to be made may be smaller."""
+        """The batches of an epoch; the last may be smaller."""
         random = np.random.default_rng([self.seed, number])
         concepts: dict[str, int] = {}
         chosen = [drawn for language in self.quotas for drawn in self._of_language(language, random)]
         tokens = self.tokenize([caption for _, caption, _ in chosen])
         translations = self._translations(chosen, random)
-        shuffled = random.permutation(len(chosen))
-        window = WINDOW * self.batch_size
-        order: list[int] = []
-        for start in range(0, len(shuffled), window):
-            # A stable sort of a shuffled window: captions of one length stay mixed.
-            order += sorted(shuffled[start : start + window].tolist(), key=lambda i: len(tokens[i]))
+        order = random.permutation(len(chosen)).tolist()
         cuts = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
         words: dict[str, int] = {}
         batches = []
-        for place in random.permutation(len(cuts)).tolist():
-            members = [chosen[i] for i in cuts[place]]
+        for cut in cuts:
+            members = [chosen[i] for i in cut]
             batches.append(
                 Batch(
-                    tokens=[tokens[i] for i in cuts[place]],
+                    tokens=[tokens[i] for i in cut],
                     concepts=[concepts.setdefault(entry.concept, len(concepts)) for entry, _, _ in members],
                     captions=[words.setdefault(caption, len(words)) for _, caption, _ in members],
                     pictures=[row for _, _, rows in members for row in rows],
                     owners=[owner for owner, (_, _, rows) in enumerate(members) for _ in rows],
-                    translations=[translations[i] for i in cuts[place]] if self.bridge else [],
+                    translations=[translations[i] for i in cut] if self.bridge else [],
                 )
             )
         return batches

@@ -19,6 +19,13 @@ class Target(Protocol):
     USE: str
     """Python code for the card: loads the folder `FOLDER` and encodes a text and a picture, by public calls alone."""
 
+    HUB_USE: str
+    """The same once it lies on the hub as `FOLDER`."""
+
+    def named(self, folder: Path, place: str) -> dict[str, bytes]:
+        """Files of an export that name the folder they lie in, as they have to be on the hub, where it is `place`."""
+        ...
+
     def write(self, parts: Parts, folder: Path, final: Path) -> None:
         """Writes all files but the card into `folder`, which becomes `final` once it is whole.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from mlilt.export import _files
+from mlilt.export import _files, _hub
 from mlilt.export.parts import Parts, plain
 
 NEEDS: tuple[str, ...] = ()
@@ -34,6 +34,8 @@ with torch.inference_mode():
     pictures = eyes(pixels) @ projections["image.weight"].T + projections["image.bias"]
     pictures = torch.nn.functional.normalize(pictures, dim=-1)
 """
+HUB_USE = _hub.downloaded(USE)
+named = _hub.moves
 
 
 def write(parts: Parts, folder: Path, final: Path) -> None:

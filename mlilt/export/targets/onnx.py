@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlilt.export import _files
+from mlilt.export import _files, _hub
 from mlilt.export.parts import Parts
 
 NEEDS = ("onnx", "onnxruntime", "onnxscript")
@@ -39,6 +39,8 @@ pixels = (picture - np.float32(told["mean"])) / np.float32(told["std"])
 sees = onnxruntime.InferenceSession("FOLDER/image.onnx")
 pictures = sees.run(None, {"pixel_values": pixels.transpose(2, 0, 1)[None]})[0]
 """
+HUB_USE = _hub.downloaded(USE)
+named = _hub.moves
 _OPSET = 18
 
 

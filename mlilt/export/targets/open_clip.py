@@ -6,6 +6,7 @@ the projection's bias is moved there, solved for exactly.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ with torch.inference_mode():
     texts = model.encode_text(tokenizer(["TEXT"]), normalize=True)
     pictures = model.encode_image(preprocess(Image.open("PICTURE").convert("RGB")).unsqueeze(0), normalize=True)
 """
+HUB_USE = USE.replace("local-dir:", "hf-hub:")
+_CONFIG = "open_clip_config.json"
 
 
 def write(parts: Parts, folder: Path, final: Path) -> None:
@@ -73,7 +76,7 @@ def write(parts: Parts, folder: Path, final: Path) -> None:
     if objectives.load(parts.about.config.objective).bias is not None:
         settings["init_logit_bias"] = parts.bias
     described: dict[str, Any] = {"model_cfg": settings, "preprocess_cfg": preprocessing}
-    _files.write_json(folder / "open_clip_config.json", described)
+    _files.write_json(folder / _CONFIG, described)
     made: Any = open_clip.create_model(f"local-dir:{folder}", load_weights=False, pretrained_text=False)
     made.text.transformer.load_state_dict(_without_positions(language, made.text.transformer))
     made.visual.trunk.load_state_dict(eyes.state_dict())
@@ -85,8 +88,14 @@ def write(parts: Parts, folder: Path, final: Path) -> None:
         if made.logit_bias is not None:
             made.logit_bias.fill_(parts.bias)
     save_file(_files.state(made), folder / "open_clip_model.safetensors")
-    described["model_cfg"]["text_cfg"] |= dict.fromkeys(("hf_model_name", "hf_tokenizer_name"), str(final.resolve()))
-    _files.write_json(folder / "open_clip_config.json", described)
+    (folder / _CONFIG).write_bytes(named(folder, str(final.resolve()))[_CONFIG])
+
+
+def named(folder: Path, place: str) -> dict[str, bytes]:
+    """See `Target`."""
+    described = json.loads((folder / _CONFIG).read_bytes())
+    described["model_cfg"]["text_cfg"] |= dict.fromkeys(("hf_model_name", "hf_tokenizer_name"), place)
+    return {_CONFIG: _files.as_json(described)}
 
 
 @torch.no_grad()

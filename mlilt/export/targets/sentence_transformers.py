@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from mlilt.export import _files
+from mlilt.export import _files, _hub
 from mlilt.export.parts import Parts, plain
 
 NEEDS = ("sentence_transformers",)
@@ -21,6 +21,8 @@ model = SentenceTransformer("FOLDER")
 texts = model.encode(["TEXT"])
 pictures = model.encode([Image.open("PICTURE").convert("RGB")])
 """
+HUB_USE = USE
+named = _hub.moves
 
 
 def write(parts: Parts, folder: Path, final: Path) -> None:

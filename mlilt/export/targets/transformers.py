@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from mlilt.export import _files
+from mlilt.export import _files, _hub
 from mlilt.export.parts import Parts, plain
 
 NEEDS: tuple[str, ...] = ()
@@ -31,6 +31,8 @@ with torch.inference_mode():
     texts = model.get_text_features(**tokenizer(["TEXT"], padding=True, truncation=True, return_tensors="pt"))
     pictures = model.get_image_features(**processor(Image.open("PICTURE").convert("RGB"), return_tensors="pt"))
 """
+HUB_USE = USE
+named = _hub.moves
 
 
 def write(parts: Parts, folder: Path, final: Path) -> None:

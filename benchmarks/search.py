@@ -58,6 +58,7 @@ def run(count: int = COUNT) -> None:
         made = Vectors.empty(vectors.shape[1])
         for start in range(0, count, _PART):
             made.add(keys[start : start + _PART], vectors[start : start + _PART])
+        made.save(root / "made")
         built = time.perf_counter() - began
         about = _write(root / "index", root / "run", made, keys)
         size = (root / "index" / about.vectors.name).stat().st_size
@@ -72,7 +73,7 @@ def run(count: int = COUNT) -> None:
         found, delays = _asked(captions, encode, lambda q: [int(h.image_id, 16) - 1 for h in opened.nearest(q, TOP)])
         mapped = psutil.Process().memory_info().rss - before
         _, encoding = _asked(captions, encode, lambda query: ())
-        lines = [_line("mlilt (usearch, float16, mapped)", found, exact, delays, built, size)]
+        lines = [_line("mlilt (lists, mapped)", found, exact, delays, built, size)]
 
         found, delays = _asked(captions, encode, partial(_nearest, vectors))
         lines.append(_line("NumPy, all compared, float32", found, exact, delays, None, vectors.nbytes))

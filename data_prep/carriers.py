@@ -268,6 +268,10 @@ class Resource:
         return None
 
 
+# Folders of resources whose content this process has held against their digests.
+_SEEN: set[Path] = set()
+
+
 def content_digest(folder: Path) -> str:
     """SHA-256 over the sorted relative names and bytes of all files below a folder, hex."""
     total = hashlib.sha256()
@@ -287,7 +291,7 @@ def fetch(resource: Resource, offline: bool = False, progress: bool = True) -> P
     Raises:
         FetchError: offline and not cached, or no carrier worked; says what each carrier said and what to do.
     """
-    if resource.is_cached():
+    if resource.is_cached() and _is_whole(resource):
         return resource.folder
     root = resource.folder.parent
     try:
@@ -296,12 +300,16 @@ def fetch(resource: Resource, offline: bool = False, progress: bool = True) -> P
     except OSError as error:
         raise FetchError(f"The cache folder cannot be written: {error}. Set MLILT_CACHE to one that can.") from error
     with lock:
-        if resource.is_cached():
+        # Another process may have fetched it meanwhile.
+        if resource.is_cached() and _is_whole(resource):
             return resource.folder
+        said: list[str] = []
+        if resource.is_cached():
+            said.append("  the copy in the cache: damaged")
+            resource.folder.rename(root / f".{resource.name}@damaged-{os.getpid()}")
         # "@" ends the name: with "-", fetching x would clear away what another process fetches for x-y.
         for stale in root.glob(f".{resource.name}@*"):
             shutil.rmtree(stale, ignore_errors=True)
-        said: list[str] = []
         for carrier in resource.carriers:
             reason = None if archive_at_hand(carrier) else ("offline" if offline else carrier.missing())
             if reason is None:
@@ -334,8 +342,23 @@ def _bring(resource: Resource, carrier: Carrier, root: Path) -> Path:
         unpack(archive, files, lambda member: resource.named(carrier, member))
         if (found := content_digest(files)) != resource.digest:
             raise CarrierError(f"its content has digest {found}, expected {resource.digest}; not used")
+        _fetched(resource).write_text(resource.digest, encoding="ascii")
         files.rename(resource.folder)
     return resource.folder
+
+
+def _fetched(resource: Resource) -> Path:
+    """Beside the files that `fetch` has put into the cache."""
+    return resource.folder.with_name(f"{resource.folder.name}.sha256")
+
+
+def _is_whole(resource: Resource) -> bool:
+    """Whether what `fetch` once put into the cache is still what it was; looked at once a process."""
+    if resource.folder not in _SEEN:
+        if _fetched(resource).is_file() and content_digest(resource.folder) != resource.digest:
+            return False
+        _SEEN.add(resource.folder)
+    return True
 
 
 def archive_at_hand(carrier: Carrier) -> Path | None:

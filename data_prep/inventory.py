@@ -137,7 +137,11 @@ def _prepared(folder: Path, column: str) -> Any:
     try:
         rows = sum(pipeline.read_manifest(folder)["pictures"].values())
         files = [path for split in SPLITS for path in pipeline.split_files(folder, split)]
-        parts = [chunk for path in files for chunk in pq.read_table(path, columns=[column])[column].chunks]
+        parts = [
+            chunk
+            for path in files
+            for chunk in pq.read_table(path, columns=[column], page_checksum_verification=True)[column].chunks
+        ]
         found = pa.chunked_array(parts)
     except (UserError, OSError, ValueError):
         return None

@@ -105,7 +105,8 @@ def write(work: Work, shard: Shard, folder: Path) -> str:
     schema = features(work.store is not None).arrow_schema
     digest = hashlib.sha256()
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with pq.ParquetWriter(partial, schema) as writer:
+    # So that a page with a wrong byte is noticed by whoever reads it.
+    with pq.ParquetWriter(partial, schema, write_page_checksum=True) as writer:
         group: list[dict[str, Any]] = []
 
         def flush() -> None:

@@ -6,6 +6,7 @@ and so is an archive that unpacks to more than it should.
 
 from __future__ import annotations
 
+import errno
 import io
 import lzma
 import shutil
@@ -70,8 +71,9 @@ def unpack(archive: Path, target: Path, rename: Rename) -> int:
     except _DAMAGE as error:
         raise UserError(f"{archive.name} is damaged or cut short: {error}") from error
     except OSError as error:
-        # gzip and bz2 report damage as OSErrors without a number; those with one come from the disk.
-        if error.errno is None:
+        # gzip and bz2 report damage as OSErrors without a number, a zip's wrong places make an invalid seek; the rest
+        # comes from the disk.
+        if error.errno in {None, errno.EINVAL}:
             raise UserError(f"{archive.name} is damaged or cut short: {error}") from error
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
             raise UserError(f"{archive.name} holds a file and a folder of the same name: {error}") from error

@@ -90,7 +90,9 @@ def read_rows(folder: Path, split: str, language: str = "") -> list[Row]:
         files = split_files(folder, split)
         if not files:
             raise FileNotFoundError(f"{folder / 'data'} has no file of it")
-        table = pa.concat_tables(pq.read_table(file, columns=_COLUMNS) for file in files)
+        table = pa.concat_tables(
+            pq.read_table(file, columns=_COLUMNS, page_checksum_verification=True) for file in files
+        )
     except Exception as error:  # pyarrow raises kinds of its own
         raise UserError(
             f"The split {split} of {folder} cannot be read: {error}. Run `mlilt prep` again with --force."
@@ -133,16 +135,28 @@ def fewer(rows: Sequence[Row], concepts: int, seed: int) -> list[Row]:
 
 
 def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> Iterator[tuple[str, bytes]]:
-    """(image id, encoded picture) of a split, in order; of `wanted` image ids alone if given."""
+    """(image id, encoded picture) of a split, in order; of `wanted` image ids alone if given.
+
+    Raises:
+        UserError: a file is damaged, or a picture is gone.
+    """
     # Pictures that several data sets share lie in a folder of their own.
     stored = read_manifest(folder)["images"]
     for path in split_files(folder, split):
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=["image_id", "image"]):
+        for batch in _batches(path):
             for image_id, image in zip(batch["image_id"].to_pylist(), batch["image"], strict=True):
                 if wanted is not None and image_id not in wanted:
                     continue
                 kept = image["path" if stored else "bytes"].as_py()
                 yield image_id, _stored(folder / stored / kept) if stored else kept
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    try:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        yield from file.iter_batches(batch_size=64, columns=["image_id", "image"])
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 
 
 def _stored(path: Path) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data_prep.carriers import Https, Npm, Resource
 from data_prep.records import DropLog
@@ -81,8 +81,13 @@ def read_emoji(files: Mapping[str, Path], source: str, log: DropLog, flags: bool
     Pictures that a vendor should have and lacks go to the log, and so do flags where the others are asked for.
     """
     folders = {vendor.name: files[vendor.resource.name] for vendor in VENDORS}
-    for row in read_table(folders["google"] / "emoji.json", (), list, source, log):
-        characters = "".join(chr(int(code, 16)) for code in row["unified"].split("-")).replace("\ufe0f", "")
+    for number, row in enumerate(read_table(folders["google"] / "emoji.json", (), list, source, log)):
+        try:
+            characters = "".join(chr(int(code, 16)) for code in row["unified"].split("-")).replace("\ufe0f", "")
+            image, name, category = _file_name(row["image"]), str(row["short_name"]), str(row["category"])
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            log.drop(source, f"emoji.json, row {number}", "the row is damaged")
+            continue
         territory = _territory(characters)
         if bool(territory) != flags:
             if territory:
@@ -90,12 +95,19 @@ def read_emoji(files: Mapping[str, Path], source: str, log: DropLog, flags: bool
             continue
         pictures = []
         for vendor in VENDORS:
-            path = folders[vendor.name] / "64" / row["image"]
+            path = folders[vendor.name] / "64" / image
             if path.is_file():
                 pictures.append((vendor, path))
             else:
-                log.drop(source, f"{row['short_name']}/{vendor.name}", "the vendor has no picture of it")
-        yield Emoji(characters, territory, row["category"], tuple(pictures))
+                log.drop(source, f"{name}/{vendor.name}", "the vendor has no picture of it")
+        yield Emoji(characters, territory, category, tuple(pictures))
+
+
+def _file_name(value: str) -> str:
+    """The name itself, if a path that ends in it stays within its folder."""
+    if value != PurePosixPath(value).name or len(value.encode()) > 255 or "\\" in value or "\0" in value:
+        raise ValueError(f"{value!r} is no name of a file")
+    return value
 
 
 def _territory(characters: str) -> str | None:

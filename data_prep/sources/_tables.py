@@ -19,7 +19,7 @@ def read_table(path: Path, keys: tuple[str, ...], kind: type[Table], source: str
             found = found[key]
         if isinstance(found, kind):
             return found
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     log.drop(source, "/".join(path.parts[-3:]), "the file is damaged or cut short")
     return kind()

@@ -52,7 +52,17 @@ def _read(files: Mapping[str, Path], locale: str, log: DropLog) -> dict[str, dic
     if not any(path.is_file() for path, _ in paths):
         raise UserError(f"CLDR {_VERSION} has no annotations for the locale {locale!r}.")
     tables = [read_table(path, (key, "annotations"), dict, NAME, log) for path, key in paths if path.is_file()]
-    return {characters.replace("\ufe0f", ""): entry for table in tables for characters, entry in table.items()}
+    return {
+        characters.replace("\ufe0f", ""): {key: _words(entry, key) for key in ("tts", "default")}
+        for table in tables
+        for characters, entry in table.items()
+    }
+
+
+def _words(entry: object, key: str) -> list[str]:
+    """Names or keywords of one emoji; none where the entry is damaged."""
+    found = entry.get(key, []) if isinstance(entry, dict) else []
+    return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
 
 
 class CldrEmoji:

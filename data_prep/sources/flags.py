@@ -42,7 +42,8 @@ def _territories(files: Mapping[str, Path], locale: str, log: DropLog) -> dict[s
     path = files[_NAMES.name] / "main" / locale / "territories.json"
     if not path.is_file():
         raise UserError(f"CLDR {_VERSION} has no territory names for the locale {locale!r}.")
-    return read_table(path, ("main", locale, "localeDisplayNames", "territories"), dict, NAME, log)
+    table = read_table(path, ("main", locale, "localeDisplayNames", "territories"), dict, NAME, log)
+    return {code: name for code, name in table.items() if isinstance(name, str)}
 
 
 class Flags:

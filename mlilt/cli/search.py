@@ -43,7 +43,9 @@ def command(
     ] = None,
     image: Annotated[Path | None, typer.Option("--image", help="Search by this picture instead.")] = None,
     top: Annotated[int, typer.Option("--top", "-n", help="How many pictures.", min=1)] = 10,
-    exact: Annotated[bool, typer.Option("--exact", help="Compare with all pictures, not through the graph.")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare with all pictures, not those in the nearest lists.")
+    ] = False,
     pictures: Annotated[
         bool | None,
         typer.Option("--pictures/--no-pictures", help="Show them. (default: in terminals that can)"),

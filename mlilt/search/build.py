@@ -153,7 +153,7 @@ class _Build:
             self._part(was, "vectors")
             return self._built(was, list(before.values()), before, 0)
         # Vectors of other weights are of no use.
-        kept = Vectors.open(self._part(was, "vectors"), view=False) if was is not None and same else None
+        kept = Vectors.open(self._part(was, "vectors")) if was is not None and same else None
         vectors = kept if kept is not None else Vectors.empty(self.about.config.dim)
         known = {row.item.image_id for row in before.values() if not row.problem} if same else set()
         rows, encoded = self._update(items, before, known, vectors)
@@ -174,7 +174,7 @@ class _Build:
                 pictures=store.beside(self.folder, self.gallery.root),
                 splits=self.gallery.splits,
             )
-        except (OSError, RuntimeError) as error:  # the latter is how usearch reports a full disk
+        except OSError as error:
             raise _unwritable(self.folder, error) from error
         return self._built(now, rows, before, encoded)
 

@@ -168,7 +168,7 @@ class DataSet:
 
 def _read(path: Path, columns: list[str]) -> pa.Table:
     try:
-        return pq.read_table(path, columns=columns)
+        return pq.read_table(path, columns=columns, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 

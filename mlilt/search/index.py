@@ -93,7 +93,7 @@ class SearchIndex:
         Args:
             query: a text in any language that the model knows.
             top: so many, or as many as there are.
-            exact: compare with all, instead of going through the graph.
+            exact: compare with all, instead of those in the nearest lists.
             compiled: with the least delay a query; the first one waits until the text tower is compiled.
 
         Raises:

@@ -25,8 +25,8 @@ from mlilt.search.gallery import Item, Stamp
 from mlilt.search.vectors import Vectors
 
 ABOUT = "index.json"
-FORMAT: Literal[1] = 1
-_OURS = re.compile(r"\.lock|index\.json(\.part)?|(vectors-\d+\.usearch|pictures-\d+\.parquet)")
+FORMAT: Literal[2] = 2
+_OURS = re.compile(r"\.lock|index\.json(\.part)?|(vectors-\d+\.safetensors|pictures-\d+\.parquet)")
 _ROWS = pa.schema(
     {
         "name": pa.string(),
@@ -55,7 +55,7 @@ class About(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     version: int = Field(description="counts changes")
     changed: str = Field(description="UTC, ISO 8601")
     run: str = Field(description="the run's folder, relative to the index's")
@@ -183,7 +183,7 @@ def write(folder: Path, vectors: Vectors, rows: Sequence[Row], version: int, **a
         version: of this state.
         about: the fields of `About` that do not follow from the rest.
     """
-    names = {"vectors": f"vectors-{version}.usearch", "table": f"pictures-{version}.parquet"}
+    names = {"vectors": f"vectors-{version}.safetensors", "table": f"pictures-{version}.parquet"}
     vectors.save(folder / names["vectors"])
     items = [row.item for row in rows]
     stamps = [item.stamp or (None, None, None) for item in items]
@@ -215,7 +215,11 @@ def write(folder: Path, vectors: Vectors, rows: Sequence[Row], version: int, **a
     partial.replace(folder / ABOUT)
     for path in folder.iterdir():
         # Whoever has an older state open keeps what it has mapped.
-        if path.suffix in {".usearch", ".parquet"} and _OURS.fullmatch(path.name) and path.name not in names.values():
+        if (
+            path.suffix in {".safetensors", ".parquet"}
+            and _OURS.fullmatch(path.name)
+            and path.name not in names.values()
+        ):
             # Where a file that is mapped cannot be removed, the next change does it.
             with contextlib.suppress(OSError):
                 path.unlink()

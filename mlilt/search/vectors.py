@@ -1,80 +1,120 @@
-"""Nearest neighbours among many vectors: usearch's graph (HNSW), which can be searched where it lies on disk.
+"""Nearest neighbours among many vectors: an inverted file, scanned in 8 bits, the best compared again in 16.
 
-Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small World
-graphs", 2016 (arXiv:1603.09320).
+Jégou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search", IEEE TPAMI 2011, section 4. Vectors lie in
+lists, each around a centroid, and a query is compared with those of the nearest lists alone. A graph of neighbours
+(HNSW) was tried first: texts lie apart from pictures in a shared space (Liang et al., "Mind the Gap", NeurIPS 2022),
+and a graph built among pictures is a poor guide for who comes from a text (docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numkong
 import numpy as np
 from numpy.typing import NDArray
-from usearch.index import Index
 
-# Edges a vector has, and how many candidates are held while it finds its place, and while it is searched for.
-_EDGES = 24
-_CANDIDATES: dict[str, Any] = {"expansion_add": 128, "expansion_search": 192}
-# Up to so many vectors are all compared: it takes no longer than the graph does.
+from mlilt.search import tensors
+
+# Up to so many vectors are all compared: it takes no time.
 EXACT = 10_000
+# Vectors that a list has on average.
+_LIST = 1_000
+# At least this share of the vectors, and so many, are compared with a query.
+_SHARE, _LEAST = 0.1, 20_000
+# So many of the best in 8 bits are compared again in 16, and for each that is asked for.
+_AGAIN, _AGAIN_EACH = 100, 4
+# Training centroids: vectors for each, and rounds.
+_SAMPLE, _ROUNDS = 40, 8
+# Vectors that are assigned or compared at a time.
+_PART = 20_000
 
 Keys = NDArray[np.uint64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """Vectors in lists.
+
+    Attributes:
+        centroids: L2-normalized, float32 of shape (lists, dim).
+        trained: for how many vectors the centroids were made.
+        starts: where each list begins, and behind them the end, int64 of shape (lists + 1,).
+        keys: of the vectors, list by list.
+        halves: the vectors, float16 of shape (n, dim).
+        codes: the vectors times their scales, rounded, int8 of the same shape.
+        scales: what takes each vector's largest part to 127, float32 of shape (n,).
+    """
+
+    centroids: Floats
+    trained: int
+    starts: NDArray[np.int64]
+    keys: Keys
+    halves: NDArray[np.float16]
+    codes: NDArray[np.int8]
+    scales: Floats
 
 
 class Vectors:
     """L2-normalized vectors by key, kept in float16. `open` and `empty` make them."""
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    def __init__(self, lists: _Lists) -> None:
+        self._lists = lists
+        self._order: NDArray[np.int64] | None = None
+        self._came: list[tuple[Keys, NDArray[np.float16]]] = []
+        self._gone: list[Keys] = []
 
     @classmethod
     def empty(cls, dim: int) -> Vectors:
         """None yet."""
-        return cls(Index(ndim=dim, metric="ip", dtype="f16", connectivity=_EDGES, **_CANDIDATES))
+        none = np.empty((0, dim), np.float16)
+        return cls(_arranged(np.empty(0, np.uint64), none, np.zeros((1, dim), np.float32), 0))
 
     @classmethod
-    def open(cls, path: Path, view: bool = True) -> Vectors:
-        """Those of a file: mapped into memory and read-only, or (without `view`) to be changed."""
-        index = Index.restore(path, view=view, **_CANDIDATES)
-        if index is None:
+    def open(cls, path: Path) -> Vectors:
+        """Those of a file, mapped into memory; changes come to lie in memory until they are saved.
+
+        Raises:
+            ValueError: the file is none that `save` wrote.
+        """
+        read = tensors.read(path)
+        if read.keys() != set(_Lists.__slots__):
             raise ValueError(f"{path} holds no vectors")
-        return cls(index)
+        return cls(_Lists(**{**read, "trained": int(read["trained"][0])}))  # type: ignore[arg-type]
+
+    def save(self, path: Path) -> None:
+        """Writes a file that `open` takes; not over the one that these are mapped from."""
+        self._settle()
+        lists = self._lists
+        arrays = {name: getattr(lists, name) for name in _Lists.__slots__}
+        tensors.write(path, {**arrays, "trained": np.array([lists.trained])})
 
     def __len__(self) -> int:
-        return len(self._index)
+        self._settle()
+        return len(self._lists.keys)
 
     @property
     def dim(self) -> int:
         """Size of a vector."""
-        return int(self._index.ndim)
+        return int(self._lists.halves.shape[1])
 
-    def get(self, keys: Keys) -> NDArray[np.float32]:
+    def get(self, keys: Keys) -> Floats:
         """Their vectors, float32 of shape (n, dim), as they are kept; KeyError if one is not there."""
-        if not len(keys):
-            return np.empty((0, self.dim), np.float32)
-        found = self._index.get(keys, dtype="f32")
-        if found is None or any(row is None for row in found):
-            raise KeyError("a key is not there")
-        return np.asarray(found, np.float32).reshape(len(keys), self.dim)
+        return self._lists.halves[self._places(keys)].astype(np.float32)
 
-    def add(self, keys: Keys, vectors: NDArray[np.float32]) -> None:
-        """Adds vectors of shape (n, dim) by keys that are not there yet, with as many threads as there are cores."""
-        if len(keys):
-            self._index.add(keys, vectors)
+    def add(self, keys: Keys, vectors: Floats) -> None:
+        """Adds vectors of shape (n, dim) by keys that are not there yet."""
+        self._came.append((np.array(keys, np.uint64), vectors.astype(np.float16)))
 
     def remove(self, keys: Keys) -> None:
-        """Takes out vectors by their keys."""
-        if len(keys):
-            self._index.remove(keys)
+        """Takes out vectors by their keys; KeyError if one is not there."""
+        self._places(keys)
+        self._gone.append(keys)
 
-    def save(self, path: Path) -> None:
-        """Writes a file that `open` takes."""
-        self._index.save(path)
-
-    def nearest(
-        self, queries: NDArray[np.float32], top: int, exact: bool = False
-    ) -> list[tuple[Keys, NDArray[np.float32]]]:
+    def nearest(self, queries: Floats, top: int, exact: bool = False) -> list[tuple[Keys, Floats]]:
         """Of each query the keys of the nearest vectors, best first, with cosine similarities.
 
         Args:
@@ -83,10 +123,125 @@ class Vectors:
             exact: compare with all.
         """
         top = min(top, len(self))
-        if not top or not len(queries):
+        if not top:
             return [(np.empty(0, np.uint64), np.empty(0, np.float32)) for _ in queries]
-        exact = exact or len(self) <= EXACT
-        one = len(queries) == 1
-        searched: Any = self._index.search(queries[0] if one else queries, top, exact=exact)
-        found = [searched] if one else searched
-        return [(each.keys.astype(np.uint64), 1 - each.distances.astype(np.float32)) for each in found]
+        # Who asks for many would miss those in other lists.
+        exact = exact or len(self) <= EXACT or top > len(self) * _SHARE / 2
+        return [self._nearest(query, top, exact) for query in np.asarray(queries, np.float32)]
+
+    def _nearest(self, query: Floats, top: int, exact: bool) -> tuple[Keys, Floats]:
+        keys, halves = self._lists.keys, self._lists.halves
+        if not exact:
+            places = self._candidates(query, _AGAIN + _AGAIN_EACH * top)
+            keys, halves = keys[places], halves[places]
+        scores = _dots(query.astype(np.float16), halves)
+        best = _best(scores, top)
+        best = best[np.argsort(-scores[best], kind="stable")]
+        return keys[best], scores[best]
+
+    def _candidates(self, query: Floats, count: int) -> NDArray[np.int64]:
+        """Places of the nearest in the nearest lists, in 8 bits."""
+        lists = self._lists
+        [code], _ = _coded(query[None])
+        spans = self._nearest_lists(query)
+        scores = [_dots(code, lists.codes[start:end]) / lists.scales[start:end] for start, end in spans]
+        best = _best(np.concatenate(scores), count)
+        return np.concatenate([np.arange(start, end) for start, end in spans])[best]
+
+    def _nearest_lists(self, query: Floats) -> list[tuple[int, int]]:
+        """Where the nearest lists begin and end, so many that they hold enough vectors together."""
+        lists = self._lists
+        order = np.argsort(-(lists.centroids @ query))
+        sizes = np.diff(lists.starts)[order].cumsum()
+        count = 1 + int(np.searchsorted(sizes, max(_LEAST, _SHARE * len(lists.keys))))
+        return [(int(lists.starts[each]), int(lists.starts[each + 1])) for each in order[:count]]
+
+    def _places(self, keys: Keys) -> NDArray[np.int64]:
+        self._settle()
+        there = self._lists.keys
+        if self._order is None:
+            self._order = np.argsort(there, kind="stable")
+        if not len(keys):
+            return np.empty(0, np.int64)
+        found = np.searchsorted(there, keys, sorter=self._order)
+        places = self._order[np.minimum(found, max(len(there) - 1, 0))] if len(there) else found
+        if not len(there) or (there[places] != keys).any():
+            raise KeyError("a key is not there")
+        return places
+
+    def _settle(self) -> None:
+        """Brings what came and what went into the lists."""
+        if not self._came and not self._gone:
+            return
+        lists = self._lists
+        kept = ~np.isin(lists.keys, np.concatenate(self._gone)) if self._gone else slice(None)
+        keys = np.concatenate([lists.keys[kept], *(keys for keys, _ in self._came)])
+        halves = np.concatenate([lists.halves[kept], *(vectors for _, vectors in self._came)])
+        self._came, self._gone, self._order = [], [], None
+        centroids, trained = lists.centroids, lists.trained
+        # Of a set that has grown twofold or shrunk to a half, lists are made anew.
+        if not trained / 2 < len(keys) < 2 * trained:
+            centroids, trained = _centroids(halves), len(keys)
+        self._lists = _arranged(keys, halves, centroids, trained)
+
+
+def _centroids(halves: NDArray[np.float16]) -> Floats:
+    """Spherical k-means on a part of the vectors; the same for the same vectors."""
+    count = max(1, len(halves) // _LIST)
+    if len(halves) <= EXACT:
+        return np.zeros((1, halves.shape[1]), np.float32)
+    random = np.random.default_rng(0)
+    chosen = np.sort(random.choice(len(halves), min(len(halves), _SAMPLE * count), replace=False))
+    sample = halves[chosen].astype(np.float32)
+    centroids = sample[random.choice(len(sample), count, replace=False)]
+    for _ in range(_ROUNDS):
+        whose = _assigned(sample, centroids)
+        order = np.argsort(whose, kind="stable")
+        there, first = np.unique(whose[order], return_index=True)
+        sums = np.add.reduceat(sample[order], first)
+        # A centroid that nobody is near begins again at a vector.
+        centroids = sample[random.choice(len(sample), count, replace=False)]
+        centroids[there] = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    return centroids
+
+
+def _assigned(vectors: NDArray[Any], centroids: Floats) -> NDArray[np.int64]:
+    """The nearest centroid of each vector."""
+    if len(centroids) == 1:
+        return np.zeros(len(vectors), np.int64)
+    parts = (vectors[start : start + _PART].astype(np.float32) for start in range(0, len(vectors), _PART))
+    return np.concatenate([(part @ centroids.T).argmax(1) for part in parts])
+
+
+def _arranged(keys: Keys, halves: NDArray[np.float16], centroids: Floats, trained: int) -> _Lists:
+    whose = _assigned(halves, centroids)
+    order = np.argsort(whose, kind="stable")
+    starts = np.searchsorted(whose[order], np.arange(len(centroids) + 1))
+    halves = halves[order]
+    codes, scales = np.empty(halves.shape, np.int8), np.empty(len(halves), np.float32)
+    for start in range(0, len(halves), _PART):
+        part = slice(start, start + _PART)
+        codes[part], scales[part] = _coded(halves[part].astype(np.float32))
+    return _Lists(centroids, trained, starts.astype(np.int64), keys[order], halves, codes, scales)
+
+
+def _coded(vectors: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """Vectors in 8 bits, each with its own scale."""
+    scales = 127 / np.maximum(np.abs(vectors).max(axis=1), 1e-12)
+    return np.rint(vectors * scales[:, None]).astype(np.int8), scales.astype(np.float32)
+
+
+def _dots(query: NDArray[Any], vectors: NDArray[Any]) -> Floats:
+    """Dot products of one vector, of shape (dim,), with many of the same kind of number."""
+    if not len(vectors):
+        return np.empty(0, np.float32)
+    found: Floats = np.asarray(numkong.cdist(query[None], vectors, "dot"), np.float32)[0]
+    return found
+
+
+def _best(scores: Floats, count: int) -> NDArray[np.int64]:
+    """Places of the highest scores, in no order."""
+    if count >= len(scores):
+        return np.arange(len(scores))
+    found: NDArray[np.int64] = np.argpartition(scores, -count)[-count:]
+    return found

@@ -86,6 +86,8 @@ def create_app(served: Sequence[Served], allowed: Limits | None = None, hosts: S
 
     # Decoding takes memory and processors: as many at once as there are of these, whoever asks.
     decoding = CapacityLimiter(workers.cores())
+    # Whoever asks first is answered first; more at once would all be late.
+    searching = CapacityLimiter(workers.cores())
 
     @lru_cache(maxsize=_DRAWN)
     def drawn(name: str, image_id: str, side: int) -> bytes:
@@ -115,7 +117,7 @@ def create_app(served: Sequence[Served], allowed: Limits | None = None, hosts: S
         tags=["search"],
         responses=_problems(_400="The query cannot be searched for.", _404="There is no such index."),
     )
-    def search(
+    async def search(
         q: Annotated[
             str,
             Query(min_length=1, max_length=MAX_QUERY, pattern=r"\S", description="A text in any of the languages."),
@@ -125,7 +127,11 @@ def create_app(served: Sequence[Served], allowed: Limits | None = None, hosts: S
     ) -> Found:
         """The pictures that fit a text best."""
         chosen = one(index)
-        return _found(chosen, chosen.current().search(q, top, compiled=True))
+
+        def ask() -> Found:
+            return _found(chosen, chosen.current().search(q, top, compiled=True))
+
+        return await to_thread.run_sync(ask, limiter=searching)
 
     @app.post(
         "/api/search/picture",

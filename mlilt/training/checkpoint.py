@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ def read(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        # torch does not look at the sums that it writes.
+        with zipfile.ZipFile(path) as whole:
+            if damaged := whole.testzip():
+                raise ValueError(f"{damaged} is not what was written")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds
         raise UserError(f"{path} is damaged: {str(error)[:200]}. Start anew with --force.") from error

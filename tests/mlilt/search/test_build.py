@@ -264,4 +264,4 @@ def test_a_killed_build_goes_on_and_leaves_the_old_index_whole(
         assert len(search.open_index(out)) in (10, len(shown))
     build(real, files, out)
     assert len(search.open_index(out)) == len(shown)
-    assert len(list(out.glob("*.usearch"))) == 1
+    assert len(list(out.glob("vectors-*.safetensors"))) == 1

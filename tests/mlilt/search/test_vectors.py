@@ -45,12 +45,12 @@ def test_few_vectors_are_compared_exactly() -> None:
         assert (np.diff(scores) <= 0).all()
 
 
-def test_the_graph_finds_nearly_all_of_the_nearest() -> None:
+def test_the_lists_hold_nearly_all_of_the_nearest() -> None:
     made, keys, vectors = filled(EXACT + 5_000)
     queries = unit(100, 3)
-    graph = made.nearest(queries, 10)
+    listed = made.nearest(queries, 10)
     right = [
-        set(found.tolist()) & set(exact(keys, vectors, q, 10)) for (found, _), q in zip(graph, queries, strict=True)
+        set(found.tolist()) & set(exact(keys, vectors, q, 10)) for (found, _), q in zip(listed, queries, strict=True)
     ]
     assert sum(map(len, right)) / 1_000 >= 0.98
     compared = made.nearest(queries, 10, exact=True)
@@ -61,17 +61,16 @@ def test_the_graph_finds_nearly_all_of_the_nearest() -> None:
     assert sum(map(len, right)) >= 998
 
 
-def test_what_was_saved_is_opened_mapped_or_to_be_changed(tmp_path: Path) -> None:
+def test_what_was_saved_is_opened_and_can_be_changed(tmp_path: Path) -> None:
     made, keys, vectors = filled(200)
-    made.save(tmp_path / "v.usearch")
+    made.save(tmp_path / "v.safetensors")
     query = unit(1, 4)
     [(expected, scores)] = made.nearest(query, 5)
-    for view in (True, False):
-        opened = Vectors.open(tmp_path / "v.usearch", view)
-        assert (len(opened), opened.dim) == (200, DIM)
-        [(found, now)] = opened.nearest(query, 5)
-        assert found.tolist() == expected.tolist()
-        np.testing.assert_array_equal(now, scores)
+    opened = Vectors.open(tmp_path / "v.safetensors")
+    assert (len(opened), opened.dim) == (200, DIM)
+    [(found, now)] = opened.nearest(query, 5)
+    assert found.tolist() == expected.tolist()
+    np.testing.assert_array_equal(now, scores)
     np.testing.assert_allclose(opened.get(keys[:3]), vectors[:3], atol=1e-3)
     opened.add(np.array([7], np.uint64), query)
     assert opened.nearest(query, 1)[0][0].tolist() == [7]
@@ -89,7 +88,7 @@ def test_what_was_taken_out_is_not_found_again() -> None:
         made.get(keys[:1])
 
 
-def test_the_graph_finds_nearly_all_after_half_went_and_others_came() -> None:
+def test_the_lists_hold_nearly_all_after_half_went_and_others_came() -> None:
     made, keys, vectors = filled(EXACT + 6_000)
     made.remove(keys[::2])
     new = unit(EXACT, 6)
@@ -116,6 +115,6 @@ def test_asking_for_more_than_there_is_gives_all_and_of_none_nothing() -> None:
 
 
 def test_what_is_no_index_is_not_opened(tmp_path: Path) -> None:
-    (tmp_path / "v.usearch").write_bytes(b"none")
-    with pytest.raises((ValueError, RuntimeError)):
-        Vectors.open(tmp_path / "v.usearch")
+    (tmp_path / "v.safetensors").write_bytes(b"none")
+    with pytest.raises(ValueError, match="holds no"):
+        Vectors.open(tmp_path / "v.safetensors")

@@ -53,6 +53,17 @@ def test_a_damaged_one_is_an_error_that_says_what_to_do(tmp_path: Path, keep: in
         checkpoint.read(tmp_path)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_wrong_byte_among_its_numbers_is_noticed(tmp_path: Path, share: float) -> None:
+    checkpoint.save(tmp_path, {"weight": torch.randn(10_000)})
+    path = tmp_path / checkpoint.CHECKPOINT
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * share)] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"is damaged: .*is not what was written.*Start anew with --force"):
+        checkpoint.read(tmp_path)
+
+
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     class Code:
         def __reduce__(self) -> Any:

@@ -6,6 +6,7 @@ import io
 import signal
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,14 @@ def test_ids_that_are_there_already_or_come_twice_are_kept_once(store: FeatureSt
 
 @pytest.mark.parametrize(
     ("more_features", "more_ids"),
-    [(b"\1" * 6, b""), (b"\1" * 5, b""), (b"\1" * 13, b"c"), (b"\1" * 6, b"c\nd\n"), (b"", b"c"), (b"", b"c\n")],
+    [
+        (b"\1" * 6, b""),
+        (b"\1" * 5, b""),
+        (b"\1" * 13, b"c"),
+        (b"\1" * 6, b"c %08x\nd 00000000\n" % zlib.crc32(b"\1" * 6)),
+        (b"", b"c"),
+        (b"", b"c 00000000\n"),
+    ],
     ids=["whole row", "half a row", "half an id", "more ids than rows", "half an id alone", "an id alone"],
 )
 def test_the_tail_of_a_killed_process_is_not_read_and_is_cut_off(
@@ -82,6 +90,22 @@ def test_the_tail_of_a_killed_process_is_not_read_and_is_cut_off(
     assert set(store.place()) == whole | {"e", "f"}
     assert torch.equal(store.read(["a", "b", "e", "f"]), rows(1, 2, 5, 6))
     assert (store.folder / "features.f16").stat().st_size == 6 * len(store.place())
+
+
+@pytest.mark.parametrize("at", range(0, 18, 3))
+def test_a_row_with_a_wrong_byte_is_no_longer_there_and_can_come_anew(store: FeatureStore, at: int) -> None:
+    store.append(["a", "b", "c"], rows(1, 2, 3))
+    path = store.folder / "features.f16"
+    data = bytearray(path.read_bytes())
+    data[at] ^= 16
+    path.write_bytes(data)
+    damaged = "abc"[at // 6]
+    opened = FeatureStore(store.folder, 3)
+    assert set(opened.place()) == set("abc") - {damaged}
+    opened.append([damaged, "d"], rows(7, 4))
+    expected = {"a": 1, "b": 2, "c": 3, "d": 4, damaged: 7}
+    for each in (opened, FeatureStore(store.folder, 3)):
+        assert torch.equal(each.read(list("abcd")), rows(*(expected[i] for i in "abcd")))
 
 
 APPEND = """

@@ -1,0 +1,258 @@
+"""SIGKILL at random moments of preparing, computing features, training, comparing, indexing and exporting.
+
+Each stage is run undisturbed first. A trial starts it anew, kills it after a time drawn at random from how long that
+took, together with all its processes or alone (as the kernel does when memory runs out), and runs the same command
+again; what it leaves must be that of the undisturbed run. Commands run as in a new process, but for their imports:
+each is forked from this one, which computes nothing itself.
+
+`python -m benchmarks.reliability.kills --trials 200`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+TRIALS = 200
+CONCEPTS = 25
+# Imported before anything is forked; the rest a command imports by itself.
+_NEEDED = (
+    "mlilt.cli.main",
+    "mlilt.training.loop",
+    "mlilt.search",
+    "mlilt.export",
+    "timm",
+    "peft",
+    "sentence_transformers",
+)
+
+
+class Stage(NamedTuple):
+    """A command to be killed.
+
+    Attributes:
+        command: its arguments, within the folder that `ready` made.
+        again: what is added when it is given again.
+        ready: makes all it needs in an empty folder.
+        result: what it left, in a form that can be compared.
+    """
+
+    command: list[str]
+    again: list[str]
+    ready: Callable[[Path], None]
+    result: Callable[[Path], object]
+
+
+def run(trials: int = TRIALS, seed: int = 0) -> None:
+    """Prints a line for each stage."""
+    from benchmarks._table import show
+
+    for name in _NEEDED:
+        importlib.import_module(name)
+    draws = random.Random(seed)
+    lines = []
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        stages = _stages(root)
+        # As many trials of each; the rest go to the first stages.
+        shares = Counter(list(stages)[n % len(stages)] for n in range(trials))
+        for name, stage in stages.items():
+            seconds, expected = _undisturbed(stage, root / "undisturbed")
+            killed = same = 0
+            again = []
+            for number in range(shares[name]):
+                folder = root / f"{name}-{number}"
+                stage_ready(stage, folder)
+                if _kill(_start(stage.command, folder), draws.uniform(0, seconds), draws.random() < 0.5):
+                    killed += 1
+                begun = time.perf_counter()
+                code = _wait(_start([*stage.command, *(stage.again if _begun(folder) else [])], folder))
+                again.append(time.perf_counter() - begun)
+                found = stage.result(folder) if code == 0 else f"exit code {code}"
+                same += found == expected
+                if found != expected:
+                    kept = Path(tempfile.mkdtemp(prefix=f"{name}-{number}-"))
+                    shutil.copytree(folder, kept, dirs_exist_ok=True)
+                    print(f"{name} {number}: {found!r} instead of {expected!r}; kept in {kept}", flush=True)
+                shutil.rmtree(folder)
+            lines.append((name, f"{seconds:.1f}", str(shares[name]), str(killed), f"{same} of {shares[name]}"))
+            print(" ".join(lines[-1]), flush=True)
+    show(("stage", "undisturbed, s", "trials", "killed before its end", "the same result after a rerun"), lines)
+
+
+def stage_ready(stage: Stage, folder: Path) -> None:
+    """A folder with all that a stage needs."""
+    folder.mkdir()
+    stage.ready(folder)
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a run lies there that `--resume` can go on with."""
+    return (folder / "run" / "config.toml").is_file()
+
+
+def _undisturbed(stage: Stage, folder: Path) -> tuple[float, object]:
+    stage_ready(stage, folder)
+    begun = time.perf_counter()
+    code = _wait(_start(stage.command, folder))
+    seconds = time.perf_counter() - begun
+    if code:
+        raise RuntimeError((folder / "log").read_text(encoding="utf-8"))
+    found = stage.result(folder)
+    shutil.rmtree(folder)
+    return seconds, found
+
+
+def _start(arguments: list[str], folder: Path) -> int:
+    """A process of a group of its own that runs a command in a folder; what it says goes to `log` there."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if process := os.fork():
+        return process
+    code = 70
+    try:
+        os.setsid()
+        os.chdir(folder)
+        log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for number in (1, 2):
+            os.dup2(log, number)
+        os.environ["MLILT_CACHE"] = str(folder / "cache")
+        sys.argv = ["mlilt", *arguments]
+        from mlilt.cli import main
+
+        main.main()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _kill(process: int, after: float, all_: bool) -> bool:
+    """Kills a process, and all of its group if so asked; whether it was still running."""
+    end = time.perf_counter() + after
+    while time.perf_counter() < end:
+        if os.waitpid(process, os.WNOHANG) != (0, 0):
+            return False
+        time.sleep(0.002)
+    (os.killpg if all_ else os.kill)(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    return True
+
+
+def _wait(process: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def _stages(root: Path) -> dict[str, Stage]:
+    """What is killed. Data, run and cache of the later ones are made here once."""
+    made = root / "made"
+    made.mkdir()
+    _cache(made, ())
+    prep = ["prep", "--lang", "sw", "--limit", str(CONCEPTS), "--offline", "--out", "data", "--workers", "2"]
+    settings = ["--lang", "sw", "--data", "data", "--offline", "--batch-size", "16"]
+    train = ["train", *settings, "--strategy", "layernorm", "--epochs", "6", "--out", "run"]
+    for command in (prep, train):
+        if code := _wait(_start(command, made)):
+            raise RuntimeError(f"{code}: {(made / 'log').read_text(encoding='utf-8')}")
+
+    def having(*names: str, features: bool) -> Callable[[Path], None]:
+        def ready(folder: Path) -> None:
+            _cache(folder, ("features",) if features else (), made / "cache")
+            for name in names:
+                # The same size and times, since an index goes by them.
+                shutil.copytree(made / name, folder / name, ignore=shutil.ignore_patterns(".lock"))
+
+        return ready
+
+    compare = ["compare", *settings, "--strategy", "frozen", "--strategy", "layernorm", "--seeds", "1", "--epochs", "2"]
+    return {
+        "prep": Stage(prep, [], having(features=False), lambda folder: _files(folder / "data")),
+        "features": Stage(
+            [*train[:-4], "--epochs", "1", "--out", "run"],
+            ["--resume"],
+            having("data", features=False),
+            lambda folder: (_files(folder / "cache" / "features"), _weights(folder / "run")),
+        ),
+        "train": Stage(train, ["--resume"], having("data", features=True), lambda folder: _weights(folder / "run")),
+        "compare": Stage(
+            [*compare, "--out", "report", "--format", "json"],
+            [],
+            having("data", features=True),
+            lambda folder: [_weights(run) for run in sorted((folder / "runs").iterdir()) if run.is_dir()],
+        ),
+        "index": Stage(
+            ["index", "run", "data", "--out", "index", "--offline"],
+            [],
+            having("data", "run", features=False),
+            _index,
+        ),
+        "export": Stage(
+            ["export", "run", "--to", "sentence-transformers", "--out", "export", "--offline"],
+            ["--force"],
+            having("data", "run", features=False),
+            lambda folder: _files(folder / "export"),
+        ),
+    }
+
+
+def _cache(folder: Path, own: tuple[str, ...], of: Path | None = None) -> None:
+    """A cache with the downloads and towers of this machine, shared, and parts of another one, copied."""
+    from data_prep.carriers import cache_folder
+
+    (folder / "cache").mkdir()
+    for part in cache_folder().iterdir():
+        if part.is_dir() and part.name not in {"features", "assessed"}:
+            (folder / "cache" / part.name).symlink_to(part)
+    for name in own:
+        assert of is not None
+        shutil.copytree(of / name, folder / "cache" / name)
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Digests of all files but locks."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(".lock")
+    }
+
+
+def _weights(run_: Path) -> object:
+    """Weights, ranks of all queries, and the losses of all steps."""
+    lines = [json.loads(line) for line in (run_ / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    known = [{key: value for key, value in line.items() if key != "wall_s"} for line in lines]
+    digests = [
+        hashlib.sha256((run_ / name).read_bytes()).hexdigest() for name in ("trained.safetensors", "queries.jsonl")
+    ]
+    return digests[0], digests[1], known
+
+
+def _index(folder: Path) -> tuple[str, list[str]]:
+    """The vectors, and which pictures there are; not how often the index changed on its way."""
+    from mlilt.search.store import Rows, read_about
+
+    about = read_about(folder / "index")
+    vectors = hashlib.sha256((folder / "index" / about.vectors.name).read_bytes()).hexdigest()
+    return vectors, [str(row.item.image_id) for row in Rows(folder / "index" / about.table.name)]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=TRIALS)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    run(given.trials, given.seed)

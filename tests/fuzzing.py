@@ -1,0 +1,167 @@
+"""Bad input by the thousand: what is valid, changed at random, must be read or refused by the declared errors.
+
+`MLILT_FUZZ_CASES` says how many cases come of each valid input; the default keeps the suite quick, and the figures of
+docs/reliability.md are of far more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from data_prep.errors import UserError
+
+CASES = int(os.environ.get("MLILT_FUZZ_CASES", "20"))
+# Seconds after which a case counts as hanging.
+LIMIT_S = 10.0
+# Where counts are added up, a line a file, if this is set.
+COUNTS = os.environ.get("MLILT_FUZZ_COUNTS")
+
+# What parsers stumble over.
+_TOKENS: tuple[bytes, ...] = (
+    b"",
+    b"\0",
+    b"\n",
+    b"\r",
+    b"\t",
+    b'"',
+    b"'",
+    b"\\",
+    b",",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"<",
+    b"&",
+    b"null",
+    b"true",
+    b"NaN",
+    b"-1",
+    b"1e999",
+    b"99999999999999999999999",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"\xc3",
+    b"\xed\xa0\x80",
+    b"\\ud800",
+    b"\\u0000",
+    "\u202e".encode(),
+    "\u200d".encode(),
+    b"../../../../etc/passwd",
+    b"/etc/passwd",
+    b"%s%n",
+    b"[" * 2_000,
+    b'{"a":' * 2_000,
+    b"a" * 100_000,
+    b'"' * 999,
+    b"\n" * 999,
+)
+
+
+class Hang(AssertionError):
+    """A case took longer than `LIMIT_S`."""
+
+
+def mutated(seed: bytes, draws: random.Random) -> bytes:
+    """Some changes at random places: flipped, cut, repeated, swapped, or with something inserted."""
+    data = bytearray(seed)
+    for _ in range(draws.choice((1, 1, 1, 2, 3, 8))):
+        at = draws.randrange(len(data) + 1)
+        length = min(len(data) - at, draws.choice((1, 1, 2, 4, 16, 64, 4096)))
+        match draws.randrange(7):
+            case 0 if at < len(data):
+                data[at] ^= 1 << draws.randrange(8)
+            case 1:
+                del data[at : at + length]
+            case 2:
+                data[at:at] = data[at : at + length] * draws.choice((1, 2, 50))
+            case 3:
+                data[at : at + length] = draws.randbytes(length)
+            case 4:
+                del data[at:]
+            case 5:
+                lines = bytes(data).split(b"\n")
+                draws.shuffle(lines)
+                data = bytearray(b"\n".join(lines))
+            case _:
+                data[at : at + draws.choice((0, length))] = draws.choice(_TOKENS)
+    return bytes(data[:1_000_000])
+
+
+def of_file(folder: Path, name: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
+    """A parser of a file as one of bytes."""
+
+    def from_bytes(case: bytes) -> object:
+        path = folder / name
+        path.write_bytes(case)
+        return read(path)
+
+    return from_bytes
+
+
+@contextlib.contextmanager
+def _limited() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number: int, frame: object) -> None:
+        raise Hang(f"a case took longer than {LIMIT_S} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def fuzz(
+    name: str,
+    seed: bytes,
+    read: Callable[[bytes], object],
+    declared: tuple[type[Exception], ...] = (UserError,),
+    cases: int = CASES,
+) -> Counter[str]:
+    """Gives a parser a valid input changed in as many ways; anything raised but the declared errors comes through.
+
+    Args:
+        name: of the parser; the same name, seed and number give the same cases.
+        seed: the valid input.
+        read: the parser.
+        declared: what it may raise.
+        cases: how many.
+
+    Returns:
+        How many were read, and refused by which error.
+    """
+    draws = random.Random(f"{name} {len(seed)}")
+    found: Counter[str] = Counter()
+    for number in range(cases):
+        case = mutated(seed, draws)
+        try:
+            with _limited():
+                read(case)
+            found["read"] += 1
+        except declared as error:
+            if not str(error).strip():
+                raise AssertionError("an error that says nothing") from error
+            found[type(error).__name__] += 1
+        except BaseException as error:
+            kept = Path(os.environ.get("MLILT_FUZZ_KEEP", os.devnull))
+            if kept.is_dir():
+                (kept / f"{name.replace('/', '-')}-{number}").write_bytes(case)
+            error.add_note(f"{name}, case {number}: {case[:300]!r}")
+            raise
+    if COUNTS:
+        with Path(COUNTS).open("a", encoding="utf-8") as file:
+            file.writelines(f"{name}\t{what}\t{count}\n" for what, count in found.items())
+    return found

@@ -81,6 +81,12 @@ def make_repeatable(device: torch.device, seed: int) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that there is no memory left, on a GPU or beside the CPU."""
+    # The CPU's allocator has no kind of error of its own.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 class PeakMemory:
     """Peak resident memory from now on; on Linux the process's high-water mark is set back."""
 

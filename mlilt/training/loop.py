@@ -41,6 +41,7 @@ from mlilt.training.device import (
     PeakMemory,
     choose_device,
     choose_precision,
+    is_out_of_memory,
     machine,
     make_repeatable,
     store_frozen,
@@ -123,6 +124,10 @@ def train(
             return run.go()
         except OSError as error:
             raise _unwritable(folder, error) from error
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise _too_large(config, device) from error
 
 
 def check(config: RunConfig, offline: bool = False, processes: int = 1) -> Corpus:
@@ -152,6 +157,16 @@ def _begin(config: RunConfig, folder: Path, resume: bool, force: bool, stack: co
         ) from error
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+def _too_large(config: RunConfig, device: torch.device) -> UserError:
+    chunk = config.chunk_size or config.batch_size
+    lower = f"--chunk-size {max(1, chunk // 2)}" if chunk > 1 else "another --text or --vision"
+    spare = "" if config.activation_checkpointing else ", or --activation-checkpointing, which keeps less"
+    return UserError(
+        f"There is not enough memory on {device} for {chunk} captions or pictures at a time. Lower that by {lower} (a "
+        f"batch of {config.batch_size} stays what it is, and so do its gradients){spare}, and start anew with --force."
+    )
 
 
 def _unwritable(folder: Path, error: OSError) -> UserError:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import torch
 from torch import nn
 
 from data_prep.errors import UserError
+from data_prep.pipeline import Prepared
 from mlilt.training.device import (
     PeakMemory,
     choose_device,
@@ -94,3 +98,30 @@ def test_the_record_of_the_machine_names_versions_and_hardware_but_not_the_machi
     assert about["cores"] >= 1
     assert about["threads"] == torch.get_num_threads()
     assert platform.node() not in {str(value) for value in about.values()}
+
+
+LIMITED = """
+import resource, sys
+import mlilt.training.loop, timm, transformers.models.xlm_roberta.modeling_xlm_roberta, psutil
+from mlilt.cli.main import main
+# What the process has, and a little more.
+there = psutil.Process().memory_info().vms
+resource.setrlimit(resource.RLIMIT_AS, (there + 1_500_000_000, resource.RLIM_INFINITY))
+sys.argv = ["mlilt", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory of a process is limited so on Linux alone")
+def test_a_batch_that_does_not_fit_is_answered_with_the_flag_to_lower(small_sw: Prepared, tmp_path: Path) -> None:
+    settings = ["--lang", "sw", "--data", str(small_sw.folder), "--strategy", "full", "--precision", "fp32"]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, "train", *settings, "--offline", "--out", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "There is not enough memory on cpu for 128 captions" in done.stderr
+    assert "--chunk-size 64" in done.stderr
+    assert "Traceback" not in done.stderr

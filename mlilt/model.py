@@ -110,7 +110,11 @@ class Model:
     @cached_property
     def _encode_caption(self) -> EncodeCaption:
         """Compiled on first use, which takes a second or two."""
-        return caption_for_inference(cast(TextTower, self.dual.text), self.dual.log_scale.device)
+        from mlilt.training.device import has_fast_bf16
+
+        device = self.dual.log_scale.device
+        dtype = torch.bfloat16 if has_fast_bf16(device) else torch.float32
+        return caption_for_inference(cast(TextTower, self.dual.text), device, dtype)
 
     @property
     def dim(self) -> int:
@@ -130,8 +134,9 @@ class Model:
     def encode_query(self, query: str) -> NDArray[np.float32]:
         """One text with least delay, for whoever asks again and again -> float32 of shape (dim,), L2-normalized.
 
-        The text tower is compiled for it by the first call. `encode_text` gives the same within float32's rounding, and
-        is better for many texts or a single call. From any thread.
+        The text tower is compiled for it by the first call; on a CPU that multiplies bfloat16 faster its products are
+        in that (cosine 0.9995 or more to `encode_text`, which is better for many texts or a single call). From any
+        thread.
         """
         tower: Any = self.dual.text
         with torch.inference_mode():

@@ -245,8 +245,8 @@ class Load:
                 break
             writer.write(chunk)
             await writer.drain()
-        head: bytes = await answer
-        return head.decode("latin-1").split()[1]
+        told: bytes = await answer
+        return told.decode("latin-1").split()[1]
 
     async def _lying(self, reader: Any, writer: Any, draws: random.Random) -> str:
         bomb = _bomb() if draws.random() < 0.5 else b"GIF89a" + draws.randbytes(3_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -313,6 +314,7 @@ def _keys(image_ids: Sequence[str]) -> Keys:
 
 
 def _project(dual: DualEncoder, cache: FeatureStore, image_ids: Sequence[str]) -> NDArray[np.float32]:
+    # In float64, so that a vector does not depend on those that it is computed with, which differ from build to build.
+    projection = copy.deepcopy(dual.image_projection).cpu().double()
     with torch.inference_mode():
-        found = dual.encode_image(cache.read(image_ids).to(dual.log_scale.device))
-        return np.asarray(found.cpu().numpy(), np.float32)
+        return np.asarray(projection(cache.read(image_ids)).numpy(), np.float32)

@@ -45,8 +45,8 @@ class _Lists:
         starts: where each list begins, and behind them the end, int64 of shape (lists + 1,).
         keys: of the vectors, list by list.
         halves: the vectors, float16 of shape (n, dim).
-        codes: the vectors times their scales, rounded, int8 of the same shape.
-        scales: what takes each vector's largest part to 127, float32 of shape (n,).
+        codes: the vectors in steps of their own, int8 of the same shape.
+        steps: of each vector, float32 of shape (n,).
     """
 
     centroids: Floats
@@ -55,7 +55,7 @@ class _Lists:
     keys: Keys
     halves: NDArray[np.float16]
     codes: NDArray[np.int8]
-    scales: Floats
+    steps: Floats
 
 
 class Vectors:
@@ -144,9 +144,14 @@ class Vectors:
         lists = self._lists
         [code], _ = _coded(query[None])
         spans = self._nearest_lists(query)
-        scores = [_dots(code, lists.codes[start:end]) / lists.scales[start:end] for start, end in spans]
+        scores = [_dots(code, lists.codes[start:end]) * lists.steps[start:end] for start, end in spans]
         best = _best(np.concatenate(scores), count)
-        return np.concatenate([np.arange(start, end) for start, end in spans])[best]
+        # From places among what was compared to places among all.
+        starts, ends = np.array(spans).T
+        behind = (ends - starts).cumsum()
+        span = np.searchsorted(behind, best, "right")
+        found: NDArray[np.int64] = ends[span] - behind[span] + best
+        return found
 
     def _nearest_lists(self, query: Floats) -> list[tuple[int, int]]:
         """Where the nearest lists begin and end, so many that they hold enough vectors together."""
@@ -218,30 +223,33 @@ def _arranged(keys: Keys, halves: NDArray[np.float16], centroids: Floats, traine
     order = np.argsort(whose, kind="stable")
     starts = np.searchsorted(whose[order], np.arange(len(centroids) + 1))
     halves = halves[order]
-    codes, scales = np.empty(halves.shape, np.int8), np.empty(len(halves), np.float32)
+    codes, steps = np.empty(halves.shape, np.int8), np.empty(len(halves), np.float32)
     for start in range(0, len(halves), _PART):
         part = slice(start, start + _PART)
-        codes[part], scales[part] = _coded(halves[part].astype(np.float32))
-    return _Lists(centroids, trained, starts.astype(np.int64), keys[order], halves, codes, scales)
+        codes[part], steps[part] = _coded(halves[part].astype(np.float32))
+    return _Lists(centroids, trained, starts.astype(np.int64), keys[order], halves, codes, steps)
 
 
 def _coded(vectors: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Vectors in 8 bits, each with its own scale."""
-    scales = 127 / np.maximum(np.abs(vectors).max(axis=1), 1e-12)
-    return np.rint(vectors * scales[:, None]).astype(np.int8), scales.astype(np.float32)
+    """Vectors in 8 bits, each in steps of its own: 127 of them are its largest part."""
+    steps = np.maximum(np.abs(vectors).max(axis=1), 1e-12) / 127
+    return np.rint(vectors / steps[:, None]).astype(np.int8), steps.astype(np.float32)
 
 
-def _dots(query: NDArray[Any], vectors: NDArray[Any]) -> Floats:
+def _dots(query: NDArray[Any], vectors: NDArray[Any]) -> NDArray[Any]:
     """Dot products of one vector, of shape (dim,), with many of the same kind of number."""
     if not len(vectors):
         return np.empty(0, np.float32)
-    found: Floats = np.asarray(numkong.cdist(query[None], vectors, "dot"), np.float32)[0]
-    return found
+    found: NDArray[Any] = np.asarray(numkong.cdist(query[None], vectors, "dot"))[0]
+    return found if found.dtype == np.int32 else found.astype(np.float32)
 
 
 def _best(scores: Floats, count: int) -> NDArray[np.int64]:
     """Places of the highest scores, in no order."""
     if count >= len(scores):
         return np.arange(len(scores))
-    found: NDArray[np.int64] = np.argpartition(scores, -count)[-count:]
+    # The best of a part are a bound that few of all reach: quicker than to divide all.
+    part = scores[: max(_PART, 2 * count)]
+    among = np.flatnonzero(scores >= np.partition(part, -count)[-count])
+    found: NDArray[np.int64] = among[np.argpartition(scores[among], -count)[-count:]]
     return found

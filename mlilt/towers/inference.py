@@ -7,6 +7,8 @@ features do not depend on the pictures or threads that it is computed with. Else
 from __future__ import annotations
 
 import copy
+import importlib
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,6 +24,8 @@ from mlilt.towers.vision import VisionTower
 Encode = Callable[[Tensor], Tensor]
 # Token ids of one caption -> its pooled vector, float32 of shape (1, width), on the tower's device.
 EncodeCaption = Callable[[Sequence[int]], Tensor]
+# Threads that compute one caption together; with more they would wait for each other.
+_SHARING = 4
 
 
 def for_inference(tower: VisionTower, device: torch.device, dtype: torch.dtype) -> Encode:
@@ -38,14 +42,16 @@ def for_inference(tower: VisionTower, device: torch.device, dtype: torch.dtype) 
     return _Plain(fast.to(device))
 
 
-def caption_for_inference(tower: TextTower, device: torch.device) -> EncodeCaption:
-    """What encodes one caption at once with least delay, as the tower does in float32; the tower stays as it is.
+def caption_for_inference(tower: TextTower, device: torch.device, dtype: torch.dtype) -> EncodeCaption:
+    """What encodes one caption at once with least delay, as the tower does, its products in `dtype` on a CPU.
+
+    The tower stays as it is.
 
     For many captions the tower itself is better, which takes them together.
     """
     if device.type == "cpu":
         try:
-            return CompiledText(tower)
+            return CompiledText(tower, dtype)
         except Exception:  # as above
             pass
     return _PlainText(tower)
@@ -68,16 +74,18 @@ class Compiled:
 
 
 class CompiledText:
-    """A text tower compiled by OpenVINO for one caption a call, of any length, from as many threads as torch has.
+    """A text tower compiled by OpenVINO for one caption a call, of any length, from any number of threads.
+
+    A few cores share each call: there is little to do, and its answer is waited for.
 
     Raises:
         Exception: of many kinds, as of `Compiled`.
     """
 
-    def __init__(self, tower: TextTower) -> None:
+    def __init__(self, tower: TextTower, dtype: torch.dtype) -> None:
         whole = copy.deepcopy(tower).cpu().float().eval().requires_grad_(False)
         whole.settle(torch.device("cpu"), packed=False)
-        self._run = _Requests(_OneCaption(whole), torch.ones(1, 7, dtype=torch.int64), (1, -1), torch.float32)
+        self._run = _Requests(_OneCaption(whole), torch.ones(1, 7, dtype=torch.int64), (1, -1), dtype, sharing=_SHARING)
 
     def __call__(self, ids: Sequence[int]) -> Tensor:
         """See `EncodeCaption`; from any thread."""
@@ -115,11 +123,13 @@ class _Requests:
         example: an input to trace it with.
         shape: of all inputs; -1 where sizes differ.
         dtype: of its products.
+        sharing: so many threads compute one call.
     """
 
-    def __init__(self, module: nn.Module, example: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-        import openvino
-
+    def __init__(
+        self, module: nn.Module, example: Tensor, shape: tuple[int, ...], dtype: torch.dtype, sharing: int = 1
+    ) -> None:
+        openvino = _openvino()
         threads = torch.get_num_threads()
         model = _converted(module, example)
         model.reshape({model.inputs[0]: openvino.PartialShape(list(shape))})
@@ -129,7 +139,7 @@ class _Requests:
             {
                 "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 else "f32",
                 "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": threads,
+                "NUM_STREAMS": -(-threads // sharing),
                 # Other processes share the machine.
                 "ENABLE_CPU_PINNING": False,
             },
@@ -154,11 +164,28 @@ class _Plain:
             return found
 
 
+def _openvino() -> Any:
+    """The package `openvino`. Its import calls its makers, by a package that it also does without."""
+    if "openvino" not in sys.modules:
+        reporter = "openvino_telemetry"
+        before = sys.modules.get(reporter)
+        sys.modules[reporter] = None  # type: ignore[assignment]
+        try:
+            return importlib.import_module("openvino")
+        finally:
+            if before is None:
+                del sys.modules[reporter]
+            else:
+                sys.modules[reporter] = before
+    return sys.modules["openvino"]
+
+
 def _converted(module: nn.Module, example: Tensor) -> Any:
     """A module as a model of OpenVINO.
 
     By its frontend and not by `openvino.convert_model`, which reports its use to OpenVINO's makers.
     """
+    _openvino()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 

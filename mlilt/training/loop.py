@@ -160,7 +160,7 @@ def _begin(config: RunConfig, folder: Path, resume: bool, force: bool, stack: co
 
 
 def _too_large(config: RunConfig, device: torch.device) -> UserError:
-    chunk = config.chunk_size or config.batch_size
+    chunk = min(config.chunk_size or config.batch_size, config.batch_size)
     lower = f"--chunk-size {max(1, chunk // 2)}" if chunk > 1 else "another --text or --vision"
     spare = "" if config.activation_checkpointing else ", or --activation-checkpointing, which keeps less"
     return UserError(

@@ -101,3 +101,10 @@ def test_loading_what_is_no_run_is_an_error(tmp_path: Path) -> None:
 def test_loading_onto_a_gpu_that_is_not_there_is_an_error(real: Path) -> None:
     with pytest.raises(UserError, match="no CUDA device"):
         mlilt.load(real, device="cuda")
+
+
+def test_a_query_is_the_same_text_compiled_for_least_delay(real: Path) -> None:
+    run = mlilt.load(real, offline=True)
+    texts = ["mbwa", "nyumba nyeupe yenye paa jekundu kando ya bahari", "ዝሆን"]
+    for text, expected in zip(texts, run.encode_text(texts), strict=True):
+        assert float(run.encode_query(text) @ expected) >= 0.9995

@@ -29,14 +29,16 @@ def test_a_text_finds_what_comparing_with_all_pictures_finds(
 ) -> None:
     model = mlilt.load(real)
     ids = list(shown)
-    pictures = model.encode_image(list(shown.values()))
+    pictures = np.stack([index.vector(image_id) for image_id in ids])
+    # Their features come from the shared cache, where they are in the run's precision.
+    assert (np.sum(pictures * model.encode_image(list(shown.values())), axis=1) > 0.97).all()
     for query in ("mbwa", "uso wenye tabasamu", "bendera ya Kenya"):
         scores = model.encode_text([query])[0] @ pictures.T
         hits = index.search(query, top=5)
         assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5]
         for hit, best in zip(hits, np.sort(scores)[::-1], strict=False):
-            assert hit.score == pytest.approx(scores[ids.index(hit.image_id)], abs=0.01)
-            assert hit.score == pytest.approx(best, abs=0.01)
+            assert hit.score == pytest.approx(scores[ids.index(hit.image_id)], abs=1e-3)
+            assert hit.score == pytest.approx(best, abs=1e-3)
             assert hit.names == (f"test/{hit.image_id}",)
             assert hit.credit
         assert hits == index.search(query, top=5, exact=True)

@@ -116,6 +116,11 @@ class Model:
         dtype = torch.bfloat16 if has_fast_bf16(device) else torch.float32
         return caption_for_inference(cast(TextTower, self.dual.text), device, dtype)
 
+    @cached_property
+    def _text_affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        weight, bias = self.dual.text_projection.affine()
+        return weight.numpy(), bias.numpy()
+
     @property
     def dim(self) -> int:
         """Size of the shared space."""
@@ -139,9 +144,10 @@ class Model:
         thread.
         """
         tower: Any = self.dual.text
-        with torch.inference_mode():
-            pooled = self._encode_caption(tower.tokenize([query])[0])
-            return np.asarray(self.dual.text_projection(pooled)[0].cpu().numpy(), dtype=np.float32)
+        weight, bias = self._text_affine
+        # Not by torch, whose threads would wait on the cores that the next query needs.
+        found = weight @ self._encode_caption(tower.tokenize([query])[0])[0].cpu().numpy() + bias
+        return np.asarray(found / max(float(np.linalg.norm(found)), 1e-12), dtype=np.float32)
 
     def encode_image(self, pictures: Sequence[Image.Image | Path | str | bytes]) -> NDArray[np.float32]:
         """Pictures (PIL images, paths or encoded bytes) -> float32 array of shape (n, dim), L2-normalized.

@@ -43,6 +43,12 @@ class Projection(nn.Module):
         """(n, width) -> (n, width), mean 0 and deviation 1 over the training features."""
         return (features - self.mean) / self.std
 
+    @torch.no_grad()
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Both as one product and a bias, on the CPU: float32 of shapes (dim, width) and (dim,)."""
+        weight = (self.weight.double() / self.std.double()).cpu()
+        return weight.float().contiguous(), (-weight @ self.mean.double().cpu()).float().contiguous()
+
     def forward(self, features: Tensor) -> Tensor:
         """Float of shape (n, width) -> float32 of shape (n, dim), L2-normalized."""
         with torch.autocast(features.device.type, enabled=False):

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from data_prep.errors import UserError
 from mlilt import model
-from mlilt.alignment.dual_encoder import Projection
 from mlilt.record import RunRecord
 from mlilt.strategies import Adapter
 from mlilt.towers.embedding_rows import EmbeddingRows
@@ -75,16 +74,11 @@ def take(run: Path, offline: bool = False, progress: bool = False) -> Parts:
     tower.settle(torch.device("cpu"), packed=False)
     merge(tower.encoder)
     merge(eyes.model)
-    (text_weight, text_bias), (image_weight, image_bias) = map(affine, (dual.text_projection, dual.image_projection))
+    text_weight, text_bias = dual.text_projection.affine()
+    image_weight, image_bias = dual.image_projection.affine()
     scale = float(dual.log_scale.exp())
     bias = 0.0 if dual.bias is None else float(dual.bias)
     return Parts(about, tower, eyes, text_weight, text_bias, image_weight, image_bias, scale, bias)
-
-
-def affine(projection: Projection) -> tuple[Tensor, Tensor]:
-    """Standardization and product as one product and a bias: shapes (dim, width) and (dim,)."""
-    weight = projection.weight.detach().double() / projection.std.double()
-    return weight.float().contiguous(), (-weight @ projection.mean.double()).float().contiguous()
 
 
 @torch.no_grad()

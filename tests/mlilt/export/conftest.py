@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mlilt import export
 from mlilt.config import RunConfig
 from mlilt.export import parts
 from mlilt.export.parts import Parts
@@ -29,6 +30,20 @@ def lora(settings: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFa
 def taken(lora: Path) -> Parts:
     """Its parts. To be read only."""
     return parts.take(lora, offline=True)
+
+
+@pytest.fixture(scope="session")
+def exported(lora: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Its export for a target, written once. To be read only."""
+    made: dict[str, Path] = {}
+
+    def find(name: str) -> Path:
+        if name not in made:
+            out = tmp_path_factory.mktemp("exports") / name
+            made[name] = export.export(lora, name, out, offline=True, progress=False)
+        return made[name]
+
+    return find
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def test_a_projection_is_a_product_and_a_bias() -> None:
     projection = Projection(7, 4)
     projection.fit(3 + 2 * torch.randn(50, 7))
     features = torch.randn(6, 7)
-    weight, bias = parts.affine(projection)
+    weight, bias = projection.affine()
     expected = nn.functional.normalize(features.double() @ weight.double().T + bias.double(), dim=-1)
     torch.testing.assert_close(projection(features).double(), expected, rtol=1e-5, atol=1e-6)
 

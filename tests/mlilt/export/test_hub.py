@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from mlilt import export
+from mlilt.config import RunConfig
 from mlilt.export import targets
+from mlilt.training import loop
 
 TOKEN = "hf_of_the_test"
 
@@ -112,9 +114,15 @@ def hub() -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="module")
-def exported(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("exports") / "open_clip"
-    return export.export(real, "open_clip", out, offline=True, progress=False)
+def run(settings: Callable[..., RunConfig], xlmr_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "small"
+    loop.train(settings(text=str(xlmr_folder), epochs=1, concepts=30), out=out, progress=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path) -> Path:
+    return export.export(run, "open_clip", run.parent / "exported", offline=True, progress=False)
 
 
 def _push(*arguments: str, url: str, home: Path, token: str | None = TOKEN) -> subprocess.CompletedProcess[str]:
@@ -180,11 +188,11 @@ def test_what_is_wrong_is_said(
     assert "Traceback" not in done.stderr
 
 
-def test_a_hub_out_of_reach_and_folders_that_are_no_export(exported: Path, real: Path, tmp_path: Path) -> None:
+def test_a_hub_out_of_reach_and_folders_that_are_no_export(exported: Path, run: Path, tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9"
     done = _push(str(exported), "me/picha", url=nowhere, home=tmp_path)
     assert (done.returncode, "The hub cannot be reached" in done.stderr) == (2, True)
-    for folder, said in ((real, "Export it first: `mlilt export"), (tmp_path, "is no export")):
+    for folder, said in ((run, "Export it first: `mlilt export"), (tmp_path, "is no export")):
         done = _push(str(folder), "me/picha", url=nowhere, home=tmp_path)
         assert done.returncode == 2
         assert said in done.stderr

@@ -7,13 +7,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from mlilt import export, record
+from mlilt import record
 from mlilt.export import targets
 from mlilt.export.parts import Parts
 from tests.mlilt.export.conftest import CAPTIONS
@@ -39,9 +40,9 @@ def test_there_are_the_targets_that_users_ask_for() -> None:
 
 @pytest.mark.parametrize("name", targets.names())
 def test_the_card_loads_it_and_its_embeddings_are_the_runs_own(
-    name: str, lora: Path, taken: Parts, picture: Path, tmp_path: Path
+    name: str, lora: Path, taken: Parts, picture: Path, tmp_path: Path, exported: Callable[[str], Path]
 ) -> None:
-    folder = export.export(lora, name, tmp_path / "exported", offline=True, progress=False)
+    folder = exported(name)
     card = (folder / "README.md").read_text(encoding="utf-8")
     [code] = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     query = next(iter(record.read(lora).examples["sw"])).query
@@ -68,8 +69,8 @@ def test_the_card_loads_it_and_its_embeddings_are_the_runs_own(
     assert float(shown @ taken.embed_image(taken.vision.pixels([picture])).numpy()[0]) >= 0.9999
 
 
-def test_the_card_says_what_it_is_of(lora: Path, tmp_path: Path) -> None:
-    folder = export.export(lora, "merged", tmp_path / "exported", offline=True, progress=False)
+def test_the_card_says_what_it_is_of(lora: Path, exported: Callable[[str], Path]) -> None:
+    folder = exported("merged")
     card = (folder / "README.md").read_text(encoding="utf-8")
     about = record.read(lora)
     for said in (
@@ -87,10 +88,10 @@ def test_the_card_says_what_it_is_of(lora: Path, tmp_path: Path) -> None:
     assert record.RunRecord.model_validate_json((folder / "run.json").read_bytes()) == about
 
 
-def test_graphs_take_several_at_once_and_eight_bits_are_close(lora: Path, taken: Parts, tmp_path: Path) -> None:
+def test_graphs_take_several_at_once_and_eight_bits_are_close(taken: Parts, exported: Callable[[str], Path]) -> None:
     import onnxruntime
 
-    folder = export.export(lora, "onnx", tmp_path / "exported", offline=True, progress=False)
+    folder = exported("onnx")
     assert (folder / "text.int8.onnx").stat().st_size < 0.3 * (folder / "text.onnx").stat().st_size
     ids, mask = (tensor.numpy() for tensor in taken.text.pad(taken.text.tokenize(CAPTIONS)))
     expected = taken.embed_text(CAPTIONS).numpy()

@@ -306,7 +306,6 @@ def fetch(resource: Resource, offline: bool = False, progress: bool = True) -> P
         said: list[str] = []
         if resource.is_cached():
             said.append("  the copy in the cache: damaged")
-            resource.folder.rename(root / f".{resource.name}@damaged-{os.getpid()}")
         # "@" ends the name: with "-", fetching x would clear away what another process fetches for x-y.
         for stale in root.glob(f".{resource.name}@*"):
             shutil.rmtree(stale, ignore_errors=True)
@@ -343,6 +342,8 @@ def _bring(resource: Resource, carrier: Carrier, root: Path) -> Path:
         if (found := content_digest(files)) != resource.digest:
             raise CarrierError(f"its content has digest {found}, expected {resource.digest}; not used")
         _fetched(resource).write_text(resource.digest, encoding="ascii")
+        if resource.is_cached():
+            resource.folder.rename(Path(temporary) / "damaged")
         files.rename(resource.folder)
     return resource.folder
 
@@ -355,7 +356,10 @@ def _fetched(resource: Resource) -> Path:
 def _is_whole(resource: Resource) -> bool:
     """Whether what `fetch` once put into the cache is still what it was; looked at once a process."""
     if resource.folder not in _SEEN:
-        if _fetched(resource).is_file() and content_digest(resource.folder) != resource.digest:
+        try:
+            if _fetched(resource).is_file() and content_digest(resource.folder) != resource.digest:
+                return False
+        except OSError:  # a file that cannot be read, or that another process takes away right now
             return False
         _SEEN.add(resource.folder)
     return True

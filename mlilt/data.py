@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from data_prep.errors import UserError
 from data_prep.languages import load_language
+from data_prep.pictures import image_id_of
 from data_prep.pipeline import read_manifest, split_files
 
 SPLITS = ("train", "validation", "test")
@@ -148,7 +149,7 @@ def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> I
                 if wanted is not None and image_id not in wanted:
                     continue
                 kept = image["path" if stored else "bytes"].as_py()
-                yield image_id, _stored(folder / stored / kept) if stored else kept
+                yield image_id, _stored(folder / stored / kept, image_id) if stored else kept
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -159,11 +160,14 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
         raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 
 
-def _stored(path: Path) -> bytes:
+def _stored(path: Path, image_id: str) -> bytes:
     try:
-        return path.read_bytes()
+        found = path.read_bytes()
     except OSError as error:
         raise UserError(f"A picture of the data set is gone: {error}. Run `mlilt prep` again with --force.") from error
+    if image_id_of(found) != image_id:
+        raise UserError(f"{path} is not the picture that was prepared. Remove it and run `mlilt prep` with --force.")
+    return found
 
 
 def entries(rows: Sequence[Row]) -> list[Entry]:

@@ -177,7 +177,7 @@ def load(
     Args:
         run: the run's folder.
         device: auto, cpu or cuda.
-        precision: auto, fp32 or bf16, of the text tower's matrix products.
+        precision: auto, fp32 or bf16, of the text tower's matrix products in `encode_text`.
         offline: use only what is on this machine.
         progress: show progress of downloads.
 

@@ -1,4 +1,4 @@
-"""The tool sends nothing anywhere: all commands, with a full cache and no network, try no connection."""
+"""The tool sends nothing anywhere: with a full cache, and no network where it can be cut, no connection is tried."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def test_a_connection_would_be_noted(watched: dict[str, str]) -> None:
     assert "socket.connect ('192.0.2.1', 80)" in Path(watched["MLILT_NOTED"]).read_text(encoding="utf-8")
 
 
-def test_no_command_calls_anyone(small_sw: Prepared, watched: dict[str, str], tmp_path: Path) -> None:
+def test_preparing_training_comparing_searching_and_exporting_call_nobody(
+    small_sw: Prepared, watched: dict[str, str], tmp_path: Path
+) -> None:
     """`small_sw` has filled the cache."""
     run, out = "runs/sw-layernorm-s0", tmp_path / "place"
     out.mkdir()

@@ -57,8 +57,12 @@ class Work:
     def part(self, steps: int, pairs: Path) -> Work:
         """The first pairs, for so many steps of one epoch; their list is written to `pairs`."""
         count = steps * BATCH
-        with Path(self.pairs).open(encoding="utf-8", newline="") as file, pairs.open("w", encoding="utf-8") as out:
-            out.writelines(line for line, _ in zip(file, range(1 + count), strict=False))
+        if count > self.count:
+            raise ValueError(f"{steps} steps take {count} pairs, and there are {self.count}")
+        with pairs.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["filepath", "title"], delimiter="\t")
+            writer.writeheader()
+            writer.writerows(self.rows()[:count])
         return replace(self, pairs=str(pairs), count=count)
 
     def rows(self) -> list[dict[str, str]]:

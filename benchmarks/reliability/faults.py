@@ -88,6 +88,8 @@ def _kinds(root: Path) -> dict[str, tuple[Path, str, Read]]:
     there = shared.resolve()
     shared.unlink()
     shutil.copytree(there, shared)
+    shutil.rmtree(resource.folder)
+    carriers.fetch(resource, progress=False)
     sw = mlilt.prepare("sw", source=["cldr-emoji"], limit=CONCEPTS, out=root / "sw", progress=False).folder
     run_ = root / "run"
     about = mlilt.train("sw", data=str(sw), epochs=1, out=run_, progress=False)
@@ -102,6 +104,7 @@ def _kinds(root: Path) -> dict[str, tuple[Path, str, Read]]:
     import torch
 
     of_pictures.append([f"{n:016x}" for n in range(50)], torch.from_numpy(kept))
+    written = {f"{n:016x}": row.astype(np.float16).astype(np.float32).tolist() for n, row in enumerate(kept)}
     tower = root / "tower"
     shutil.copytree(carried.folder("efficientnet_lite0"), tower)
 
@@ -111,8 +114,11 @@ def _kinds(root: Path) -> dict[str, tuple[Path, str, Read]]:
 
     def of_store(folder: Path) -> object:
         opened = FeatureStore(folder, 4)
-        place = opened.place()
-        return None if len(place) < 50 else opened.read(sorted(place)).tolist()
+        there = sorted(opened.place())
+        found = dict(zip(there, opened.read(there).tolist(), strict=True))
+        # What is left out is computed anew; what is there must be what was written.
+        wrong = [image_id for image_id, row in found.items() if row != written[image_id]]
+        return wrong or (None if len(there) < len(written) else "whole")
 
     def of_checkpoint(folder: Path) -> object:
         state = checkpoint.read(folder)
@@ -130,11 +136,11 @@ def _kinds(root: Path) -> dict[str, tuple[Path, str, Read]]:
 
     def of_tower(folder: Path) -> object:
         carried._SEEN.clear()
-        return "whole" if carried._is_whole(folder) else None
+        return carriers.content_digest(folder) if carried._is_whole(folder) else None
 
     def of_resource(folder: Path) -> object:
         carriers._SEEN.clear()
-        return "whole" if carriers._is_whole(resource) else None
+        return carriers.content_digest(resource.folder) if carriers._is_whole(resource) else None
 
     tables = resource.folder
     return {

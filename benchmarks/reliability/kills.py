@@ -45,13 +45,13 @@ class Stage(NamedTuple):
 
     Attributes:
         command: its arguments, within the folder that `ready` made.
-        again: what is added when it is given again.
+        again: what is added when it is given again in this folder.
         ready: makes all it needs in an empty folder.
         result: what it left, in a form that can be compared.
     """
 
     command: list[str]
-    again: list[str]
+    again: Callable[[Path], list[str]]
     ready: Callable[[Path], None]
     result: Callable[[Path], object]
 
@@ -79,7 +79,7 @@ def run(trials: int = TRIALS, seed: int = 0) -> None:
                 if _kill(_start(stage.command, folder), draws.uniform(0, seconds), draws.random() < 0.5):
                     killed += 1
                 begun = time.perf_counter()
-                code = _wait(_start([*stage.command, *(stage.again if _begun(folder) else [])], folder))
+                code = _wait(_start([*stage.command, *stage.again(folder)], folder))
                 again.append(time.perf_counter() - begun)
                 found = stage.result(folder) if code == 0 else f"exit code {code}"
                 same += found == expected
@@ -99,9 +99,18 @@ def stage_ready(stage: Stage, folder: Path) -> None:
     stage.ready(folder)
 
 
-def _begun(folder: Path) -> bool:
-    """Whether a run lies there that `--resume` can go on with."""
-    return (folder / "run" / "config.toml").is_file()
+def _resumed(folder: Path) -> list[str]:
+    """Where a run was begun it is gone on with."""
+    return ["--resume"] if (folder / "run" / "config.toml").is_file() else []
+
+
+def _replaced(folder: Path) -> list[str]:
+    """An export that was whole before the kill is replaced."""
+    return ["--force"] if (folder / "export" / "export.json").is_file() else []
+
+
+def _as_before(folder: Path) -> list[str]:
+    return []
 
 
 def _undisturbed(stage: Stage, folder: Path) -> tuple[float, object]:
@@ -180,29 +189,29 @@ def _stages(root: Path) -> dict[str, Stage]:
 
     compare = ["compare", *settings, "--strategy", "frozen", "--strategy", "layernorm", "--seeds", "1", "--epochs", "2"]
     return {
-        "prep": Stage(prep, [], having(features=False), lambda folder: _files(folder / "data")),
+        "prep": Stage(prep, _as_before, having(features=False), lambda folder: _files(folder / "data")),
         "features": Stage(
             [*train[:-4], "--epochs", "1", "--out", "run"],
-            ["--resume"],
+            _resumed,
             having("data", features=False),
             lambda folder: (_files(folder / "cache" / "features"), _weights(folder / "run")),
         ),
-        "train": Stage(train, ["--resume"], having("data", features=True), lambda folder: _weights(folder / "run")),
+        "train": Stage(train, _resumed, having("data", features=True), lambda folder: _weights(folder / "run")),
         "compare": Stage(
             [*compare, "--out", "report", "--format", "json"],
-            [],
+            _as_before,
             having("data", features=True),
             lambda folder: [_weights(run) for run in sorted((folder / "runs").iterdir()) if run.is_dir()],
         ),
         "index": Stage(
             ["index", "run", "data", "--out", "index", "--offline"],
-            [],
+            _as_before,
             having("data", "run", features=False),
             _index,
         ),
         "export": Stage(
             ["export", "run", "--to", "sentence-transformers", "--out", "export", "--offline"],
-            ["--force"],
+            _replaced,
             having("data", "run", features=False),
             lambda folder: _files(folder / "export"),
         ),

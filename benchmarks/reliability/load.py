@@ -39,6 +39,8 @@ CLIENTS = 12
 SLOW = 4
 # No client waits longer for an answer.
 _ANSWER_S = 60.0
+# Megabytes a minute by which memory may change at the end.
+_GROWS = 5.0
 
 
 class Server:
@@ -147,7 +149,8 @@ class Load:
                 await asyncio.sleep(0.2)
                 status = "closed while it started anew"
             self.seen[name, status] += 1
-            if status[0] == "5" or (status == "no answer" and name != "slow"):
+            closed = status == "closed" and name in {"text", "picture shown", "similar", "picture sent"}
+            if status[0] == "5" or closed or (status == "no answer" and name != "slow"):
                 self.faults.append(f"{name}: {status}")
 
     async def _watch(self, end: float) -> None:
@@ -289,6 +292,8 @@ class Load:
             f"{sizes[-1]:.2f} at the end, where it changed by {slope:+.1f} MB a minute. Stopped in "
             f"{self.stopped_s:.1f} s under load, in {stopped_s:.1f} s at the end."
         )
+        if slope > _GROWS:
+            self.faults.append(f"memory grows by {slope:.1f} MB a minute")
         print(f"Faults: {json.dumps(self.faults[:20]) if self.faults else 'none'}.")
 
 

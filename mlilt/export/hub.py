@@ -34,16 +34,15 @@ def push(folder: Path | str, repo: str, private: bool = False, message: str | No
     if (folder / record.RECORD).is_file():
         raise UserError(f"{folder} is a run. Export it first: `mlilt export {folder} --to TARGET`.")
     about, to = export.read(folder)
+    target = targets.load(to)
     if not hub.get_token():
         raise UserError("There is no token of the hub. Log in by `hf auth login`, or set HF_TOKEN.")
     api = hub.HfApi()
     try:
-        made = api.create_repo(repo, private=private, exist_ok=True)
+        # An organization may have its own default.
+        made = api.create_repo(repo, private=private or None, exist_ok=True)
         place = made.repo_id
-        written = {
-            export.CARD: export.card_for(about, to, place).encode(),
-            **targets.load(to).named(folder, place),
-        }
+        written = {export.CARD: export.card_for(about, to, place).encode(), **target.named(folder, place)}
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         operations = [
             hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=written.get(name, folder / name))
@@ -60,6 +59,9 @@ def push(folder: Path | str, repo: str, private: bool = False, message: str | No
         ) from error
     except errors.OfflineModeIsEnabled as error:
         raise UserError("HF_HUB_OFFLINE is set, so nothing can be uploaded. Unset it.") from error
+    except (UserError, KeyError, ValueError, UnicodeError) as error:
+        # HTTP's own errors are none of these.
+        raise UserError(f"{folder} cannot be uploaded: {error}") from error
     except Exception as error:  # the hub's client lets through what its HTTP library raises
         raise UserError(
             f"The hub cannot be reached ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}). "

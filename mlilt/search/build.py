@@ -165,7 +165,7 @@ class _Build:
                 self.folder,
                 vectors,
                 rows,
-                (was.version if was else 0) + 1,
+                store.next_version(self.folder),
                 changed=datetime.now(UTC).isoformat(timespec="seconds"),
                 run=store.beside(self.folder, self.run),
                 weights_sha256=self.about.weights_sha256,

@@ -26,7 +26,8 @@ from mlilt.search.vectors import Vectors
 
 ABOUT = "index.json"
 FORMAT: Literal[2] = 2
-_OURS = re.compile(r"\.lock|index\.json(\.part)?|(vectors-\d+\.safetensors|pictures-\d+\.parquet)")
+_PARTS = re.compile(r"(?:vectors-(\d+)\.(?:safetensors|usearch)|pictures-(\d+)\.parquet)")
+_OURS = re.compile(r"\.lock|index\.json(\.part)?|" + _PARTS.pattern)
 _ROWS = pa.schema(
     {
         "name": pa.string(),
@@ -173,6 +174,12 @@ def _row(
     return Row(Item(name, stamp, image_id, caption, credit), problem)
 
 
+def next_version(folder: Path) -> int:
+    """A number that no file in the folder has: what is there may be open, and stays until `index.json` is replaced."""
+    found = filter(None, (_PARTS.fullmatch(path.name) for path in folder.iterdir()))
+    return 1 + max((int(part[1] or part[2]) for part in found), default=0)
+
+
 def write(folder: Path, vectors: Vectors, rows: Sequence[Row], version: int, **about: Any) -> About:
     """Writes a new state of an index and removes the files of others.
 
@@ -215,11 +222,7 @@ def write(folder: Path, vectors: Vectors, rows: Sequence[Row], version: int, **a
     partial.replace(folder / ABOUT)
     for path in folder.iterdir():
         # Whoever has an older state open keeps what it has mapped.
-        if (
-            path.suffix in {".safetensors", ".parquet"}
-            and _OURS.fullmatch(path.name)
-            and path.name not in names.values()
-        ):
+        if _PARTS.fullmatch(path.name) and path.name not in names.values():
             # Where a file that is mapped cannot be removed, the next change does it.
             with contextlib.suppress(OSError):
                 path.unlink()

@@ -26,6 +26,7 @@ Encode = Callable[[Tensor], Tensor]
 EncodeCaption = Callable[[Sequence[int]], Tensor]
 # Threads that compute one caption together; with more they would wait for each other.
 _SHARING = 4
+_IMPORTING = threading.Lock()
 
 
 def for_inference(tower: VisionTower, device: torch.device, dtype: torch.dtype) -> Encode:
@@ -166,18 +167,16 @@ class _Plain:
 
 def _openvino() -> Any:
     """The package `openvino`. Its import calls its makers, by a package that it also does without."""
-    if "openvino" not in sys.modules:
-        reporter = "openvino_telemetry"
+    reporter = "openvino_telemetry"
+    with _IMPORTING:
         before = sys.modules.get(reporter)
         sys.modules[reporter] = None  # type: ignore[assignment]
         try:
             return importlib.import_module("openvino")
         finally:
-            if before is None:
-                del sys.modules[reporter]
-            else:
+            sys.modules.pop(reporter, None)
+            if before is not None:
                 sys.modules[reporter] = before
-    return sys.modules["openvino"]
 
 
 def _converted(module: nn.Module, example: Tensor) -> Any:

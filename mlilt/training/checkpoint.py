@@ -35,7 +35,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     """The checkpoint of a folder; None if it has none.
 
     Raises:
-        UserError: it is damaged.
+        UserError: it is damaged, or cannot be read.
     """
     path = folder / CHECKPOINT
     if not path.exists():
@@ -46,6 +46,10 @@ def read(folder: Path) -> dict[str, Any] | None:
             if damaged := whole.testzip():
                 raise ValueError(f"{damaged} is not what was written")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
     except Exception as error:  # torch.load raises many kinds
         raise UserError(f"{path} is damaged: {str(error)[:200]}. Start anew with --force.") from error
     return state

@@ -84,7 +84,8 @@ def make_repeatable(device: torch.device, seed: int) -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that there is no memory left, on a GPU or beside the CPU."""
     # The CPU's allocator has no kind of error of its own.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    said = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in said)
 
 
 class PeakMemory:

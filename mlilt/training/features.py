@@ -79,7 +79,7 @@ class FeatureStore:
             table = self._table() if len(lines) > known else None
             for row in range(known, len(lines)):
                 image_id, _, sum_ = lines[row].decode("ascii", "replace").partition(" ")
-                if table is not None and sum_ == _sum(table[row]):
+                if table is not None and sum_ == _sum(image_id, table[row]):
                     place[image_id] = row
             self._last = _Read(sizes, whole, len(lines), place)
         return self._last.place
@@ -119,7 +119,9 @@ class FeatureStore:
                     file.flush()
                     os.fsync(file.fileno())
                 with (self.folder / "ids.txt").open("a", encoding="ascii") as file:
-                    file.write("".join(f"{image_id} {_sum(row)}\n" for image_id, row in zip(new, rows, strict=True)))
+                    file.write(
+                        "".join(f"{image_id} {_sum(image_id, row)}\n" for image_id, row in zip(new, rows, strict=True))
+                    )
                     file.flush()
                     os.fsync(file.fileno())
                 place.update({image_id: row for row, image_id in enumerate(new, start=self._last.rows)})
@@ -152,9 +154,9 @@ class FeatureStore:
             os.truncate(ids, sum(len(line) + 1 for line in lines))
 
 
-def _sum(row: NDArray[np.float16]) -> str:
-    """CRC-32 of a row, hex: whether it is what was written."""
-    return f"{zlib.crc32(row.tobytes()):08x}"
+def _sum(image_id: str, row: NDArray[np.float16]) -> str:
+    """CRC-32 of an image id and its row, hex: whether both are what was written."""
+    return f"{zlib.crc32(row.tobytes(), zlib.crc32(image_id.encode())):08x}"
 
 
 def store_for(sha256: str, preprocessing: str, width: int, dtype: torch.dtype) -> FeatureStore:

@@ -124,10 +124,6 @@ def train(
             return run.go()
         except OSError as error:
             raise _unwritable(folder, error) from error
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise _too_large(config, device) from error
 
 
 def check(config: RunConfig, offline: bool = False, processes: int = 1) -> Corpus:
@@ -547,8 +543,13 @@ class _Run:
         factor = self._rate(step, total)
         for group in descent.param_groups:
             group["lr"] = group["peak_lr"] * factor
-        value = steps.backward(batch, following)
-        descent.step()
+        try:
+            value = steps.backward(batch, following)
+            descent.step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise _too_large(self.config, self.device) from error
         dual.clamp_temperature()
         if not math.isfinite(value):
             raise UserError(f"The loss is {value} at step {step}. Lower --lr, or use --precision fp32.")

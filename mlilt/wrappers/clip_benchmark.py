@@ -6,6 +6,7 @@ CLIP_benchmark's own command with runs added; in Python call `register` and go o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from data_prep.errors import UserError
 from mlilt import model
 from mlilt.model import Model
 from mlilt.towers.text import TextTower
@@ -58,12 +60,13 @@ def load(
     Raises:
         UserError: no finished run there, or its weights or base weights are not those of its record.
     """
-    run = model.load(model_name, torch.device(device).type)
+    where = torch.device(device)
+    run = model.load(model_name, "cpu")
     tower = cast(TextTower, run.dual.text)
     # Texts come padded, which attention in one row does not take.
-    tower.settle(run.dual.log_scale.device, packed=False)
+    tower.settle(where, packed=False)
     vision = run.vision
-    mean, deviation = vision.mean[0].cpu(), vision.std[0].cpu()
+    mean, deviation = vision.mean[0].clone(), vision.std[0].clone()
 
     def transform(picture: Image.Image) -> Tensor:
         return (vision.preprocess(picture) - mean) / deviation
@@ -71,12 +74,19 @@ def load(
     def tokenizer(texts: Sequence[str]) -> Tensor:
         return tower.pad(tower.tokenize(list(texts)))[0]
 
-    return RunModel(run).eval(), transform, tokenizer
+    return RunModel(run).eval().to(where), transform, tokenizer
 
 
 def register() -> None:
-    """Makes CLIP_benchmark know the model type."""
-    from clip_benchmark import models
+    """Makes CLIP_benchmark know the model type.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        from clip_benchmark import models
+    except ModuleNotFoundError as error:
+        raise UserError(f"There is no package {error.name}: pip install clip_benchmark") from error
 
     models.TYPE2FUNC[MODEL_TYPE] = load
     if MODEL_TYPE not in models.MODEL_TYPES:
@@ -85,10 +95,14 @@ def register() -> None:
 
 def main() -> None:
     """CLIP_benchmark's command."""
-    register()
-    from clip_benchmark.cli import main as command
+    try:
+        register()
+        from clip_benchmark.cli import main as command
 
-    command()
+        command()
+    except UserError as error:
+        print(f"mlilt: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

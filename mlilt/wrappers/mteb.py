@@ -11,14 +11,19 @@ from typing import Any
 
 import langcodes
 import numpy as np
-from mteb.languages import check_language_code
-from mteb.models.abs_encoder import AbsEncoder
-from mteb.models.model_meta import ModelMeta, ScoringFunction
 from numpy.typing import NDArray
 
+from data_prep.errors import UserError
 from data_prep.progress import bar
 from mlilt import model
 from mlilt.record import RunRecord
+
+try:
+    from mteb.languages import check_language_code
+    from mteb.models.abs_encoder import AbsEncoder
+    from mteb.models.model_meta import ModelMeta, ScoringFunction
+except ModuleNotFoundError as error:
+    raise UserError(f"There is no package {error.name}: pip install mteb") from error
 
 
 class RunEncoder(AbsEncoder):  # type: ignore[misc]
@@ -27,7 +32,7 @@ class RunEncoder(AbsEncoder):  # type: ignore[misc]
     Args:
         model_name: the run's folder.
         revision: not used; the weights' digest is the revision.
-        device: auto, cpu or cuda.
+        device: auto, cpu or cuda; by default as MTEB does, a GPU if there is one.
         offline: use only what is on this machine.
 
     Raises:

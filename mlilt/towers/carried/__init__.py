@@ -50,11 +50,15 @@ def is_built(name: str) -> bool:
 
 
 def _is_whole(target: Path) -> bool:
-    """Whether a converted tower is what was written; looked at once a process."""
+    """Whether a converted tower is what was written, as far as that is known; looked at once a process."""
     if target not in _SEEN:
         try:
             sums = json.loads((target / _SUMS).read_bytes())
             if any(_sha256(target / name) != sum_ for name, sum_ in sums.items()):
+                return False
+        except FileNotFoundError:
+            # Of a tower that was converted before there were sums, nothing is known; without its own files it is none.
+            if (target / _SUMS).exists():
                 return False
         except (OSError, ValueError, AttributeError):
             return False
@@ -80,10 +84,7 @@ def folder(name: str, offline: bool = False, progress: bool = True) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Locked before fetching: another process removes what it fetched once it has converted it.
         with FileLock(target.parent / f".{name}.lock"):
-            if target.is_dir() and not _is_whole(target):
-                with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as away:
-                    target.rename(Path(away) / "damaged")
-            if not target.is_dir():
+            if not target.is_dir() or not _is_whole(target):
                 files = {r.name: fetch(r, offline=offline, progress=progress) for r in carried.RESOURCES}
                 with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as temporary:
                     made = Path(temporary) / "model"
@@ -93,6 +94,8 @@ def folder(name: str, offline: bool = False, progress: bool = True) -> Path:
                         path.relative_to(made).as_posix(): _sha256(path) for path in made.rglob("*") if path.is_file()
                     }
                     (made / _SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
+                    if target.is_dir():
+                        target.rename(Path(temporary) / "damaged")
                     made.rename(target)
                 # The converted weights are all that is ever read again.
                 for path in files.values():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mlilt.search import vectors as vectors_module
 from mlilt.search.vectors import EXACT, Vectors
 
 DIM = 32
@@ -45,9 +46,14 @@ def test_few_vectors_are_compared_exactly() -> None:
         assert (np.diff(scores) <= 0).all()
 
 
-def test_the_lists_hold_nearly_all_of_the_nearest() -> None:
+def test_the_lists_hold_nearly_all_of_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of fifteen lists a few.
+    monkeypatch.setattr(vectors_module, "_LEAST", 3_000)
+    monkeypatch.setattr(vectors_module, "_SHARE", 0.2)
     made, keys, vectors = filled(EXACT + 5_000)
     queries = unit(100, 3)
+    spans = made._nearest_lists(queries[0])
+    assert 3_000 <= sum(end - start for start, end in spans) < 8_000
     listed = made.nearest(queries, 10)
     right = [
         set(found.tolist()) & set(exact(keys, vectors, q, 10)) for (found, _), q in zip(listed, queries, strict=True)

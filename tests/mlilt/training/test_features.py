@@ -71,7 +71,7 @@ def test_ids_that_are_there_already_or_come_twice_are_kept_once(store: FeatureSt
         (b"\1" * 6, b""),
         (b"\1" * 5, b""),
         (b"\1" * 13, b"c"),
-        (b"\1" * 6, b"c %08x\nd 00000000\n" % zlib.crc32(b"\1" * 6)),
+        (b"\1" * 6, b"c %08x\nd 00000000\n" % zlib.crc32(b"c" + b"\1" * 6)),
         (b"", b"c"),
         (b"", b"c 00000000\n"),
     ],

@@ -96,6 +96,19 @@ def test_their_command_evaluates_a_run(real: Path, pairs: list[Pair], tmp_path: 
     assert metrics == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_run_that_is_not_there_is_told_without_a_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mlilt.wrappers.clip_benchmark", "eval", "--model_type", "mlilt"),
+            *("--model", "nowhere", "--pretrained", "mlilt", "--dataset", "wds/none", "--dataset_root", str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "nowhere" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     info = tarfile.TarInfo(name)
     info.size = len(content)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_prep.sources._layout import is_there
+
 _NUMBER = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?0*(\d+)(?:\.jpg)?", re.IGNORECASE)
 
 _ABOVE = ("", "images", "coco", "COCO", "coco/images", "mscoco", "coco2014", "coco2014/images", "coco2017", "data/coco")
@@ -92,4 +94,4 @@ class Flickr30kPictures:
     def find(self, name: str | int) -> Path | None:
         """The picture with this file name ("1000092795.jpg"; ".jpg" may be left out); None if it is not there."""
         file = f"{str(name).rsplit('/', 1)[-1].removesuffix('.jpg')}.jpg"
-        return next((path for folder in self._folders if (path := folder / file).is_file()), None)
+        return next((path for folder in self._folders if is_there(path := folder / file)), None)

@@ -60,11 +60,19 @@ def check_locale(name: str, about: About, locale: str) -> None:
         raise UserError(f"{name} has no language {locale!r}. It has {', '.join(about.locales)}.")
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file lies there. Names come from tables, and what no file can be called is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def first_file(root: Path, *names: str) -> Path | None:
     """The first of the files, named from `root`, that is there; a name may be a glob (of its files the first)."""
     for name in names:
         for path in sorted(root.glob(name)):
-            if path.is_file():
+            if is_there(path):
                 return path
     return None
 
@@ -138,7 +146,7 @@ class Pictures:
         self._folders = [folder for name in folders if (folder := root / name).is_dir()]
         self._packed: dict[str, Slice] = {}
         for path in (root / name for name in archives):
-            if path.is_file():
+            if is_there(path):
                 self._packed |= _members(path)
 
     def find(self, name: str) -> Picture | None:
@@ -147,7 +155,7 @@ class Pictures:
             return None
         for folder in self._folders:
             for suffix in _SUFFIXES:
-                if (path := folder / f"{name}{suffix}").is_file():
+                if is_there(path := folder / f"{name}{suffix}"):
                     return path
         return self._packed.get(name)
 

@@ -14,7 +14,7 @@ from data_prep.records import DropLog, Example
 from data_prep.sources._base import About, Hub, Pointed
 from data_prep.sources._flores import ENGLISH, LOCALES, NLLB
 from data_prep.sources._hub import rows, shards
-from data_prep.sources._layout import NO_PICTURE, captions, layout_error, open_root
+from data_prep.sources._layout import NO_PICTURE, captions, is_there, layout_error, open_root
 
 NAME = "laion-coco-nllb"
 _SPLITS = {split: (f"default/{split}/*.parquet", f"data/{split}-*.parquet") for split in ("train", "test")}
@@ -109,7 +109,7 @@ class _Pictures:
         if url and (fetched := self._fetched.get(_digest(url))):
             places.append(fetched)
         files = (folder / f"{name}{suffix}" for folder, name in places for suffix in _SUFFIXES)
-        return next((path for path in files if path.is_file()), None)
+        return next((path for path in files if is_there(path)), None)
 
 
 def _digest(url: str) -> bytes:

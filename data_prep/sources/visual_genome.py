@@ -15,7 +15,15 @@ from pathlib import Path
 from data_prep.records import Cell, DropLog, Example, Region
 from data_prep.sources._base import About, Hub, Pointed
 from data_prep.sources._hub import rows, shards
-from data_prep.sources._layout import DAMAGED_FILE, DAMAGED_LINE, NO_PICTURE, captions, layout_error, open_root
+from data_prep.sources._layout import (
+    DAMAGED_FILE,
+    DAMAGED_LINE,
+    NO_PICTURE,
+    captions,
+    is_there,
+    layout_error,
+    open_root,
+)
 
 NAME = "visual-genome"
 _LANGUAGES = {"bn": "bengali", "ha": "hausa", "hi": "hindi", "ml": "malayalam"}
@@ -122,7 +130,7 @@ def _text_rows(root: Path, locale: str, names: tuple[str, ...], folders: list[Pa
             log.drop(NAME, f"{table.name}:{number}", DAMAGED_LINE)
             continue
         key = cells[0].strip()
-        path = next((path for folder in folders if (path := folder / f"{key}.jpg").is_file()), None)
+        path = next((path for folder in folders if is_there(path := folder / f"{key}.jpg")), None)
         if path is None:
             log.drop(NAME, key, NO_PICTURE)
             continue

@@ -22,7 +22,15 @@ from urllib.parse import unquote, urlsplit
 from data_prep.records import DropLog, Example
 from data_prep.sources._base import About, Hub, Pointed
 from data_prep.sources._hub import SPLIT_FILES, Tables
-from data_prep.sources._layout import DAMAGED_FILE, DAMAGED_LINE, NO_PICTURE, captions, layout_error, open_folder
+from data_prep.sources._layout import (
+    DAMAGED_FILE,
+    DAMAGED_LINE,
+    NO_PICTURE,
+    captions,
+    is_there,
+    layout_error,
+    open_folder,
+)
 
 NAME = "wit"
 _LICENCE = "LicenseRef-Wikimedia-Commons+CC-BY-SA-3.0"
@@ -115,7 +123,7 @@ def _picture(images: Path, address: str) -> Path | None:
     # wget keeps the address's escapes or not, as it is told.
     for relative in (f"{host}/{below}", f"{host}/{unquote(below)}", name, unquote(name)):
         path = images / relative.lstrip("/")
-        if ".." not in path.parts and path.is_file():
+        if ".." not in path.parts and is_there(path):
             return path
     return None
 

@@ -8,22 +8,29 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from data_prep.pipeline import Prepared
 from mlilt import config, record
+from mlilt.towers.text import TextTower
+from mlilt.towers.vision import VisionTower
+from tests.watching import Watch, cut
 
 COMMANDS = (
     *("compare", "doctor", "evaluate", "languages", "prep", "quickstart", "sources", "steps", "strategies", "train"),
-    "trim",
+    *("trim", "index", "search", "serve", "export", "push"),
 )
 
 
-def mlilt(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def mlilt(
+    *arguments: object, cwd: Path, before: Sequence[str] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mlilt", *map(str, arguments)],
+        [*before, sys.executable, "-m", "mlilt", *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
@@ -34,8 +41,8 @@ def mlilt(*arguments: object, cwd: Path, **environment: str) -> subprocess.Compl
     )
 
 
-def good(*arguments: object, cwd: Path, **environment: str) -> str:
-    done = mlilt(*arguments, cwd=cwd, **environment)
+def good(*arguments: object, cwd: Path, before: Sequence[str] = (), **environment: str) -> str:
+    done = mlilt(*arguments, cwd=cwd, before=before, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -106,35 +113,41 @@ def test_towers_and_devices_that_are_not_there(
     assert "Traceback" not in done.stderr
 
 
-def test_prep_train_compare_and_languages_work_together(workplace: Path) -> None:
-    prepared = json.loads(good("prep", "--lang", "sw", "--limit", 40, "--json", cwd=workplace))
+def test_prep_train_compare_and_languages_work_together_and_call_nobody(
+    small_sw: Prepared, e5: TextTower, eyes: VisionTower, workplace: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Its fixtures have filled the cache."""
+    watch = Watch(tmp_path_factory.mktemp("watch"))
+    alone = partial(good, before=cut(), **watch.environment)
+    prepared = json.loads(alone("prep", "--lang", "sw", "--limit", 40, "--json", cwd=workplace))
     assert (workplace / "data" / "sw" / "README.md").is_file()
     assert sum(prepared["pictures"].values()) > 80
-    again = good("prep", "--lang", "sw", "--limit", 40, cwd=workplace)
+    again = alone("prep", "--lang", "sw", "--limit", 40, cwd=workplace)
     assert "was there already" in again
 
-    listed = {entry["code"]: entry for entry in json.loads(good("languages", "--json", cwd=workplace))}
+    listed = {entry["code"]: entry for entry in json.loads(alone("languages", "--json", cwd=workplace))}
     assert sum(listed["sw"]["pictures"].values()) == sum(prepared["pictures"].values())
     assert listed["yo"]["pictures"] is None
-    table = good("languages", cwd=workplace, COLUMNS="120")
+    table = alone("languages", cwd=workplace, COLUMNS="120")
     assert "Kiswahili" in table
     assert f"{listed['sw']['pictures']['cldr-emoji']:,}" in table
 
-    said = good("train", "--lang", "sw", "--strategy", "layernorm", "--epochs", 1, "--json", cwd=workplace)
+    said = alone("train", "--lang", "sw", "--strategy", "layernorm", "--epochs", 1, "--json", cwd=workplace)
     about = record.RunRecord.model_validate_json(said)
     run = workplace / "runs" / "sw-layernorm-s0"
     assert about == record.read(run)
     assert config.read(run / record.CONFIG) == about.config
 
     # What ran is written back as a file that reproduces it, bit for bit.
-    good("train", "--config", run / record.CONFIG, "--out", "again", cwd=workplace)
+    alone("train", "--config", run / record.CONFIG, "--out", "again", cwd=workplace)
     assert (workplace / "again" / record.WEIGHTS).read_bytes() == (run / record.WEIGHTS).read_bytes()
 
-    said = good("compare", "--lang", "sw", "--strategy", "frozen", "--epochs", 1, "--seeds", 1, cwd=workplace)
+    said = alone("compare", "--lang", "sw", "--strategy", "frozen", "--epochs", 1, "--seeds", 1, cwd=workplace)
     assert "frozen" in said
     assert str(Path("reports") / "index.html") in said
-    rows = json.loads(good("compare", "--json", cwd=workplace))["groups"][0]["rows"]
+    rows = json.loads(alone("compare", "--json", cwd=workplace))["groups"][0]["rows"]
     assert [row["strategy"] for row in rows] == ["frozen", "layernorm"]
+    assert watch.noted == ""
 
 
 def test_options_overrule_the_config_file(small_sw: Prepared, workplace: Path) -> None:

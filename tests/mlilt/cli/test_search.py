@@ -14,12 +14,13 @@ import pytest
 from data_prep.pipeline import Prepared
 from mlilt import data
 from mlilt.cli.main import main
+from tests.watching import Watch
 
 
-def mlilt(*arguments: object, given: str = "") -> subprocess.CompletedProcess[str]:
+def mlilt(*arguments: object, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mlilt", *map(str, arguments)],
-        env=dict(os.environ),
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -37,8 +38,10 @@ def made(real: Path, small_sw: Prepared, tmp_path_factory: pytest.TempPathFactor
     for image_id, picture in list(data.read_pictures(small_sw.folder, "test"))[:20]:
         (root / "pictures" / f"{image_id}.png").write_bytes(picture)
     (root / "pictures" / "broken.png").write_bytes(b"none")
-    done = mlilt("index", real, root / "pictures", "--out", root / "index")
+    watch = Watch(tmp_path_factory.mktemp("watch"))
+    done = mlilt("index", real, root / "pictures", "--out", root / "index", **watch.environment)
     assert done.returncode == 0, done.stderr
+    assert watch.noted == ""
     there = len(list((root / "pictures").glob("*.png"))) - 1
     assert f"{there} different pictures in {there} files: {there + 1} files added, 0 changed, 0 removed" in done.stdout
     assert "Left out: broken.png: the picture is of no known format" in done.stdout

@@ -52,6 +52,7 @@ def test_the_lists_hold_nearly_all_of_the_nearest(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(vectors_module, "_SHARE", 0.2)
     made, keys, vectors = filled(EXACT + 5_000)
     queries = unit(100, 3)
+    assert len(made) == EXACT + 5_000
     spans = made._nearest_lists(queries[0])
     assert 3_000 <= sum(end - start for start, end in spans) < 8_000
     listed = made.nearest(queries, 10)

@@ -21,9 +21,9 @@ from mlilt.search import tensors
 # Up to so many vectors are all compared: it takes no time.
 EXACT = 10_000
 # Vectors that a list has on average.
-_LIST = 1_000
+_LIST = 400
 # At least this share of the vectors, and so many, are compared with a query.
-_SHARE, _LEAST = 0.1, 20_000
+_SHARE, _LEAST = 0.06, 20_000
 # So many of the best in 8 bits are compared again in 16, and for each that is asked for.
 _AGAIN, _AGAIN_EACH = 100, 4
 # Training centroids: vectors for each, and rounds.
@@ -64,6 +64,7 @@ class Vectors:
     def __init__(self, lists: _Lists) -> None:
         self._lists = lists
         self._order: NDArray[np.int64] | None = None
+        self._coarse: NDArray[np.float16] | None = None
         self._came: list[tuple[Keys, NDArray[np.float16]]] = []
         self._gone: list[Keys] = []
 
@@ -156,7 +157,10 @@ class Vectors:
     def _nearest_lists(self, query: Floats) -> list[tuple[int, int]]:
         """Where the nearest lists begin and end, so many that they hold enough vectors together."""
         lists = self._lists
-        order = np.argsort(-(lists.centroids @ query))
+        if self._coarse is None:
+            self._coarse = lists.centroids.astype(np.float16)
+        # Not by NumPy, whose threads wait for cores on which those of the text tower still wait for work.
+        order = np.argsort(-_dots(query.astype(np.float16), self._coarse))
         sizes = np.diff(lists.starts)[order].cumsum()
         count = 1 + int(np.searchsorted(sizes, max(_LEAST, _SHARE * len(lists.keys))))
         return [(int(lists.starts[each]), int(lists.starts[each + 1])) for each in order[:count]]
@@ -182,7 +186,7 @@ class Vectors:
         kept = ~np.isin(lists.keys, np.concatenate(self._gone)) if self._gone else slice(None)
         keys = np.concatenate([lists.keys[kept], *(keys for keys, _ in self._came)])
         halves = np.concatenate([lists.halves[kept], *(vectors for _, vectors in self._came)])
-        self._came, self._gone, self._order = [], [], None
+        self._came, self._gone, self._order, self._coarse = [], [], None, None
         centroids, trained = lists.centroids, lists.trained
         # Of a set that has grown twofold or shrunk to a half, lists are made anew.
         if not trained / 2 < len(keys) < 2 * trained:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from data_prep.errors import UserError
 
-CASES = int(os.environ.get("MLILT_FUZZ_CASES", "5"))
+CASES = int(os.environ.get("MLILT_FUZZ_CASES", "3"))
 # Seconds after which a case counts as hanging.
 LIMIT_S = 10.0
 # Where counts are added up, a line a file, if this is set.

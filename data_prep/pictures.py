@@ -81,7 +81,7 @@ def _table(path: Path, version: _Version) -> tuple[Any, list[int]]:
     """A Parquet file, and where its row groups start."""
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, page_checksum_verification=True)
     sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
     return file, [0, *accumulate(sizes)]
 

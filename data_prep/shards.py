@@ -95,6 +95,11 @@ def features(stored: bool) -> Any:
     )
 
 
+def read(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Columns of a file of a data set; raises OSError or pa.ArrowException where a page is not what was written."""
+    return pq.read_table(path, columns=list(columns), page_checksum_verification=True)
+
+
 def write(work: Work, shard: Shard, folder: Path) -> str:
     """Writes a file of the data set, if it is not there yet; returns the digest of its rows, pictures by their ids."""
     path = folder / shard.name

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_prep import shards
 from data_prep.errors import UserError
 from data_prep.languages import load_language
 from data_prep.pictures import image_id_of
@@ -91,9 +92,7 @@ def read_rows(folder: Path, split: str, language: str = "") -> list[Row]:
         files = split_files(folder, split)
         if not files:
             raise FileNotFoundError(f"{folder / 'data'} has no file of it")
-        table = pa.concat_tables(
-            pq.read_table(file, columns=_COLUMNS, page_checksum_verification=True) for file in files
-        )
+        table = pa.concat_tables(shards.read(file, _COLUMNS) for file in files)
     except Exception as error:  # pyarrow raises kinds of its own
         raise UserError(
             f"The split {split} of {folder} cannot be read: {error}. Run `mlilt prep` again with --force."

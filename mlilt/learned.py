@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from data_prep import carriers
 from data_prep.errors import UserError
 
 # One entry holds all: with several, safetensors writes them in an order of its own, another one each time.
@@ -72,8 +72,7 @@ def file_digest(path: Path) -> str:
         UserError: it is missing.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return carriers.file_digest(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error}. Train the run again with --force.") from error
 

@@ -110,11 +110,10 @@ class Model:
     @cached_property
     def _encode_caption(self) -> EncodeCaption:
         """Compiled on first use, which takes a second or two."""
-        from mlilt.training.device import has_fast_bf16
+        from mlilt.training.device import choose_precision
 
         device = self.dual.log_scale.device
-        dtype = torch.bfloat16 if has_fast_bf16(device) else torch.float32
-        return caption_for_inference(cast(TextTower, self.dual.text), device, dtype)
+        return caption_for_inference(cast(TextTower, self.dual.text), device, choose_precision("auto", device))
 
     @cached_property
     def _text_affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,7 +1,6 @@
 """Bad input by the thousand: what is valid, changed at random, must be read or refused by the declared errors.
 
-`MLILT_FUZZ_CASES` says how many cases come of each valid input; the default keeps the suite quick, and the figures of
-docs/reliability.md are of far more.
+`MLILT_FUZZ_CASES` says how many cases come of each valid input; the default keeps the suite quick.
 """
 
 from __future__ import annotations
@@ -104,6 +103,20 @@ def of_file(folder: Path, name: str, read: Callable[[Path], object]) -> Callable
         return read(path)
 
     return from_bytes
+
+
+def fuzz_in_place(name: str, path: Path, read: Callable[[], object]) -> None:
+    """Changes a valid file where it lies, reads what it belongs to, and puts it back."""
+    valid = path.read_bytes()
+
+    def from_bytes(case: bytes) -> object:
+        path.write_bytes(case)
+        return read()
+
+    try:
+        fuzz(name, valid, from_bytes)
+    finally:
+        path.write_bytes(valid)
 
 
 @contextlib.contextmanager

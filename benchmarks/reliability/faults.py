@@ -9,7 +9,6 @@ the same (a byte of padding); "used" is other content without a word, which must
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shutil
@@ -19,10 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import mlilt
 from benchmarks._cache import without_features
 from benchmarks._table import show
+from benchmarks.reliability import as_program
 from data_prep import carriers
 from data_prep.errors import UserError
 from data_prep.pipeline import load_source
@@ -33,7 +34,7 @@ from mlilt.training import checkpoint
 from mlilt.training.features import FeatureStore
 
 TRIALS = 200
-CONCEPTS = 25
+CONCEPTS = 60
 
 # Reads what lies in a folder, in a form that can be compared; None for what is made anew.
 Read = Callable[[Path], object]
@@ -94,18 +95,14 @@ def _kinds(root: Path) -> dict[str, tuple[Path, str, Read]]:
     run_ = root / "run"
     about = mlilt.train("sw", data=str(sw), epochs=1, out=run_, progress=False)
     built = search.build(run_, sw, root / "index", progress=False)
-    checkpoint.save(root, {"weights": learned.read_weights(run_ / record.WEIGHTS)[0], "step": 7})
-    (root / "checkpoint").mkdir()
-    shutil.move(root / record.CHECKPOINT, root / "checkpoint")
-    features = root / "features"
+    stopped, features, tower = (root / name for name in ("checkpoint", "features", "tower"))
+    stopped.mkdir()
     features.mkdir()
+    checkpoint.save(stopped, {"weights": learned.read_weights(run_ / record.WEIGHTS)[0], "step": 7})
     of_pictures = FeatureStore(features, 4)
-    kept = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
-    import torch
-
-    of_pictures.append([f"{n:016x}" for n in range(50)], torch.from_numpy(kept))
-    written = {f"{n:016x}": row.astype(np.float16).astype(np.float32).tolist() for n, row in enumerate(kept)}
-    tower = root / "tower"
+    ids = [f"{n:016x}" for n in range(50)]
+    of_pictures.append(ids, torch.from_numpy(np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)))
+    written = dict(zip(ids, of_pictures.read(ids).tolist(), strict=True))
     shutil.copytree(carried.folder("efficientnet_lite0"), tower)
 
     def rows(folder: Path) -> object:
@@ -135,30 +132,25 @@ def _kinds(root: Path) -> dict[str, tuple[Path, str, Read]]:
         return "whole"
 
     def of_tower(folder: Path) -> object:
-        carried._SEEN.clear()
+        carriers._SEEN.clear()
         return carriers.content_digest(folder) if carried._is_whole(folder) else None
 
     def of_resource(folder: Path) -> object:
         carriers._SEEN.clear()
         return carriers.content_digest(resource.folder) if carriers._is_whole(resource) else None
 
-    tables = resource.folder
     return {
         "data set, rows and pictures": (sw / "data", "train-*.parquet", lambda folder: rows(folder.parent)),
         "features of pictures": (features, "features.f16", of_store),
         "features' ids": (features, "ids.txt", of_store),
-        "checkpoint": (root / "checkpoint", record.CHECKPOINT, of_checkpoint),
+        "checkpoint": (stopped, record.CHECKPOINT, of_checkpoint),
         "trained weights": (run_, record.WEIGHTS, of_weights),
         "index, vectors": (built.folder, store.read_about(built.folder).vectors.name, of_index),
         "index, table": (built.folder, store.read_about(built.folder).table.name, of_index),
         "tower in the cache": (tower, "model.safetensors", of_tower),
-        "fetched table in the cache": (tables / "annotationsDerived" / "sw", "annotations.json", of_resource),
+        "fetched table in the cache": (resource.folder / "annotationsDerived" / "sw", "annotations.json", of_resource),
     }
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=TRIALS)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    run(given.trials, given.seed)
+    as_program(run, __doc__, trials=TRIALS)

@@ -10,8 +10,6 @@ each is forked from this one, which computes nothing itself.
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import importlib
 import json
 import os
@@ -25,6 +23,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from benchmarks._cache import without_features
+from benchmarks._table import show
+from benchmarks.reliability import as_program
+from data_prep.carriers import file_digest
 
 TRIALS = 200
 CONCEPTS = 25
@@ -58,8 +61,6 @@ class Stage(NamedTuple):
 
 def run(trials: int = TRIALS, seed: int = 0) -> None:
     """Prints a line for each stage."""
-    from benchmarks._table import show
-
     for name in _NEEDED:
         importlib.import_module(name)
     draws = random.Random(seed)
@@ -72,15 +73,12 @@ def run(trials: int = TRIALS, seed: int = 0) -> None:
         for name, stage in stages.items():
             seconds, expected = _undisturbed(stage, root / "undisturbed")
             killed = same = 0
-            again = []
             for number in range(shares[name]):
                 folder = root / f"{name}-{number}"
-                stage_ready(stage, folder)
+                _ready(stage, folder)
                 if _kill(_start(stage.command, folder), draws.uniform(0, seconds), draws.random() < 0.5):
                     killed += 1
-                begun = time.perf_counter()
                 code = _wait(_start([*stage.command, *stage.again(folder)], folder))
-                again.append(time.perf_counter() - begun)
                 found = stage.result(folder) if code == 0 else f"exit code {code}"
                 same += found == expected
                 if found != expected:
@@ -93,7 +91,7 @@ def run(trials: int = TRIALS, seed: int = 0) -> None:
     show(("stage", "undisturbed, s", "trials", "killed before its end", "the same result after a rerun"), lines)
 
 
-def stage_ready(stage: Stage, folder: Path) -> None:
+def _ready(stage: Stage, folder: Path) -> None:
     """A folder with all that a stage needs."""
     folder.mkdir()
     stage.ready(folder)
@@ -114,7 +112,7 @@ def _as_before(folder: Path) -> list[str]:
 
 
 def _undisturbed(stage: Stage, folder: Path) -> tuple[float, object]:
-    stage_ready(stage, folder)
+    _ready(stage, folder)
     begun = time.perf_counter()
     code = _wait(_start(stage.command, folder))
     seconds = time.perf_counter() - begun
@@ -170,7 +168,7 @@ def _stages(root: Path) -> dict[str, Stage]:
     """What is killed. Data, run and cache of the later ones are made here once."""
     made = root / "made"
     made.mkdir()
-    _cache(made, ())
+    without_features(made)
     prep = ["prep", "--lang", "sw", "--limit", str(CONCEPTS), "--offline", "--out", "data", "--workers", "2"]
     settings = ["--lang", "sw", "--data", "data", "--offline", "--batch-size", "16"]
     train = ["train", *settings, "--strategy", "layernorm", "--epochs", "6", "--out", "run"]
@@ -180,8 +178,8 @@ def _stages(root: Path) -> dict[str, Stage]:
 
     def having(*names: str, features: bool) -> Callable[[Path], None]:
         def ready(folder: Path) -> None:
-            _cache(folder, ("features",) if features else (), made / "cache")
-            for name in names:
+            without_features(folder)
+            for name in (*names, *(["cache/features"] if features else [])):
                 # The same size and times, since an index goes by them.
                 shutil.copytree(made / name, folder / name, ignore=shutil.ignore_patterns(".lock"))
 
@@ -218,23 +216,10 @@ def _stages(root: Path) -> dict[str, Stage]:
     }
 
 
-def _cache(folder: Path, own: tuple[str, ...], of: Path | None = None) -> None:
-    """A cache with the downloads and towers of this machine, shared, and parts of another one, copied."""
-    from data_prep.carriers import cache_folder
-
-    (folder / "cache").mkdir()
-    for part in cache_folder().iterdir():
-        if part.is_dir() and part.name not in {"features", "assessed"}:
-            (folder / "cache" / part.name).symlink_to(part)
-    for name in own:
-        assert of is not None
-        shutil.copytree(of / name, folder / "cache" / name)
-
-
 def _files(folder: Path) -> dict[str, str]:
     """Digests of all files but locks."""
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): file_digest(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.endswith(".lock")
     }
@@ -244,10 +229,7 @@ def _weights(run_: Path) -> object:
     """Weights, ranks of all queries, and the losses of all steps."""
     lines = [json.loads(line) for line in (run_ / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     known = [{key: value for key, value in line.items() if key != "wall_s"} for line in lines]
-    digests = [
-        hashlib.sha256((run_ / name).read_bytes()).hexdigest() for name in ("trained.safetensors", "queries.jsonl")
-    ]
-    return digests[0], digests[1], known
+    return file_digest(run_ / "trained.safetensors"), file_digest(run_ / "queries.jsonl"), known
 
 
 def _index(folder: Path) -> tuple[str, list[str]]:
@@ -255,13 +237,9 @@ def _index(folder: Path) -> tuple[str, list[str]]:
     from mlilt.search.store import Rows, read_about
 
     about = read_about(folder / "index")
-    vectors = hashlib.sha256((folder / "index" / about.vectors.name).read_bytes()).hexdigest()
+    vectors = file_digest(folder / "index" / about.vectors.name)
     return vectors, [str(row.item.image_id) for row in Rows(folder / "index" / about.table.name)]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=TRIALS)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    run(given.trials, given.seed)
+    as_program(run, __doc__, trials=TRIALS)

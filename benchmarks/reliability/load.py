@@ -10,7 +10,6 @@ started again while clients go on, and the index is brought up to date.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import io
 import json
@@ -32,6 +31,7 @@ from PIL import Image
 import mlilt
 from benchmarks._memory import memory
 from benchmarks._table import show
+from benchmarks.reliability import as_program
 from mlilt import search
 
 SECONDS = 600.0
@@ -320,8 +320,4 @@ def _bomb() -> bytes:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=SECONDS)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    run(given.seconds, given.seed)
+    as_program(run, __doc__, seconds=SECONDS)

@@ -59,7 +59,7 @@ def export(
         target.write(parts, part, folder)
         (part / RUN).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
         (part / TARGET).write_text(json.dumps({"target": to}) + "\n", encoding="utf-8")
-        (part / CARD).write_text(_card(about, to, target.USE, folder.as_posix()), encoding="utf-8")
+        (part / CARD).write_text(card_for(about, to, target.USE, folder.as_posix()), encoding="utf-8")
     return folder
 
 
@@ -88,13 +88,8 @@ def read(folder: Path) -> tuple[record.RunRecord, str]:
         raise UserError(f"{folder} is no export. Make one by `mlilt export RUN --to TARGET`.") from error
 
 
-def card_for(about: record.RunRecord, to: str, place: str) -> str:
-    """The model card of an export that lies on the hub."""
-    target = targets.load(to)
-    return _card(about, to, target.HUB_USE, place)
-
-
-def _card(about: record.RunRecord, to: str, use: str, place: str) -> str:
+def card_for(about: record.RunRecord, to: str, use: str, place: str) -> str:
+    """The model card of an export that is used by this code where it lies."""
     return card.render(about, to, use.replace("FOLDER", place).replace("TEXT", _example(about)))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from data_prep import shards
 from data_prep.card import table
 from data_prep.errors import UserError
 from data_prep.pipeline import read_manifest, split_files
@@ -131,8 +131,8 @@ def _licences(about: RunRecord) -> tuple[str, str]:
     return f"{table(['source', 'licence', 'pictures'], listed)}\n\n{note}.", f"Credit: {'; '.join(who)}{more}."
 
 
-def _rows(path: object) -> Sequence[tuple[str, str, str]]:
-    found = pq.read_table(path, columns=["source", "licence", "attribution"])
+def _rows(path: Path) -> Sequence[tuple[str, str, str]]:
+    found = shards.read(path, ["source", "licence", "attribution"])
     return list(zip(*(found[name].to_pylist() for name in found.column_names), strict=True))
 
 

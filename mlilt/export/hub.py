@@ -42,7 +42,10 @@ def push(folder: Path | str, repo: str, private: bool = False, message: str | No
         # An organization may have its own default.
         made = api.create_repo(repo, private=private or None, exist_ok=True)
         place = made.repo_id
-        written = {export.CARD: export.card_for(about, to, place).encode(), **target.named(folder, place)}
+        written = {
+            export.CARD: export.card_for(about, to, target.HUB_USE, place).encode(),
+            **target.named(folder, place),
+        }
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         operations = [
             hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=written.get(name, folder / name))
@@ -59,7 +62,7 @@ def push(folder: Path | str, repo: str, private: bool = False, message: str | No
         ) from error
     except errors.OfflineModeIsEnabled as error:
         raise UserError("HF_HUB_OFFLINE is set, so nothing can be uploaded. Unset it.") from error
-    except (UserError, KeyError, ValueError, UnicodeError) as error:
+    except (UserError, KeyError, ValueError) as error:
         # HTTP's own errors are none of these.
         raise UserError(f"{folder} cannot be uploaded: {error}") from error
     except Exception as error:  # the hub's client lets through what its HTTP library raises

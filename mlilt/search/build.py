@@ -165,7 +165,6 @@ class _Build:
                 self.folder,
                 vectors,
                 rows,
-                store.next_version(self.folder),
                 changed=datetime.now(UTC).isoformat(timespec="seconds"),
                 run=store.beside(self.folder, self.run),
                 weights_sha256=self.about.weights_sha256,

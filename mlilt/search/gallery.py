@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from data_prep import shards
 from data_prep.errors import UserError
 from data_prep.picture_files import KINDS, SAVE_AS, UNREADABLE, walk
 from data_prep.pictures import CANNOT_BE_READ, PictureError
@@ -168,7 +168,7 @@ class DataSet:
 
 def _read(path: Path, columns: list[str]) -> pa.Table:
     try:
-        return pq.read_table(path, columns=columns, page_checksum_verification=True)
+        return shards.read(path, columns)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 

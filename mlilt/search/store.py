@@ -7,7 +7,6 @@ sees the one state or the other, and a process that is killed leaves at most fil
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from data_prep.carriers import file_digest
 from data_prep.errors import UserError
 from mlilt.search.gallery import Item, Stamp
 from mlilt.search.vectors import Vectors
@@ -129,7 +129,7 @@ def check(folder: Path, part: Part) -> Path:
     """
     path = folder / part.name
     try:
-        whole = _digest(path) == part.sha256
+        whole = file_digest(path) == part.sha256
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error}. Make the index again: `mlilt index --force`.") from error
     if not whole:
@@ -174,22 +174,22 @@ def _row(
     return Row(Item(name, stamp, image_id, caption, credit), problem)
 
 
-def next_version(folder: Path) -> int:
+def _next_version(folder: Path) -> int:
     """A number that no file in the folder has: what is there may be open, and stays until `index.json` is replaced."""
     found = filter(None, (_PARTS.fullmatch(path.name) for path in folder.iterdir()))
     return 1 + max((int(part[1] or part[2]) for part in found), default=0)
 
 
-def write(folder: Path, vectors: Vectors, rows: Sequence[Row], version: int, **about: Any) -> About:
+def write(folder: Path, vectors: Vectors, rows: Sequence[Row], **about: Any) -> About:
     """Writes a new state of an index and removes the files of others.
 
     Args:
         folder: the index's, which is there.
         vectors: those of all pictures.
         rows: all files.
-        version: of this state.
         about: the fields of `About` that do not follow from the rest.
     """
+    version = _next_version(folder)
     names = {"vectors": f"vectors-{version}.safetensors", "table": f"pictures-{version}.parquet"}
     vectors.save(folder / names["vectors"])
     items = [row.item for row in rows]
@@ -204,7 +204,7 @@ def write(folder: Path, vectors: Vectors, rows: Sequence[Row], version: int, **a
     ]
     arrays = [pa.array(column, type=kind) for column, kind in zip(columns, _ROWS.types, strict=True)]
     pq.write_table(pa.Table.from_arrays(arrays, schema=_ROWS), folder / names["table"], compression="zstd")
-    parts: dict[str, Any] = {part: Part(name=name, sha256=_digest(folder / name)) for part, name in names.items()}
+    parts: dict[str, Any] = {part: Part(name=name, sha256=file_digest(folder / name)) for part, name in names.items()}
     made = About(
         version=version,
         dim=vectors.dim,
@@ -227,11 +227,6 @@ def write(folder: Path, vectors: Vectors, rows: Sequence[Row], version: int, **a
             with contextlib.suppress(OSError):
                 path.unlink()
     return made
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _settle(path: Path) -> None:

@@ -172,11 +172,12 @@ class Vectors:
             self._order = np.argsort(there, kind="stable")
         if not len(keys):
             return np.empty(0, np.int64)
-        found = np.searchsorted(there, keys, sorter=self._order)
-        places = self._order[np.minimum(found, max(len(there) - 1, 0))] if len(there) else found
-        if not len(there) or (there[places] != keys).any():
-            raise KeyError("a key is not there")
-        return places
+        if len(there):
+            found = np.searchsorted(there, keys, sorter=self._order)
+            places = self._order[np.minimum(found, len(there) - 1)]
+            if (there[places] == keys).all():
+                return places
+        raise KeyError("a key is not there")
 
     def _settle(self) -> None:
         """Brings what came and what went into the lists."""

@@ -70,14 +70,4 @@ def test_sources_that_are_fetched(name: str, miniature: Miniature) -> None:
     ]
     assert tables
     for path in tables:
-        valid = path.read_bytes()
-
-        def read(case: bytes, path: Path = path) -> None:
-            path.write_bytes(case)
-            for _ in source.examples("sw", files, DropLog()):
-                pass
-
-        try:
-            fuzzing.fuzz(name, valid, read)
-        finally:
-            path.write_bytes(valid)
+        fuzzing.fuzz_in_place(name, path, lambda: list(source.examples("sw", files, DropLog())))

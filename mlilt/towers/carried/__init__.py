@@ -5,7 +5,6 @@ Each has `RESOURCES`, what it needs, and `build(files, folder)`, which writes a 
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import shutil
@@ -17,11 +16,10 @@ from typing import Protocol, cast
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from data_prep.carriers import FetchError, Resource, cache_folder, fetch
+from data_prep.carriers import FetchError, Resource, cache_folder, fetch, file_digest, unchanged
 
-# Digests of a converted tower's files, and the towers that this process has held against theirs.
+# Digests of a converted tower's files.
 _SUMS = "sha256.json"
-_SEEN: set[Path] = set()
 
 
 class Carried(Protocol):
@@ -50,25 +48,19 @@ def is_built(name: str) -> bool:
 
 
 def _is_whole(target: Path) -> bool:
-    """Whether a converted tower is what was written, as far as that is known; looked at once a process."""
-    if target not in _SEEN:
+    """Whether a converted tower is what was written, as far as that is known."""
+
+    def check() -> bool:
+        # Of a tower that was converted before there were sums, nothing is known.
+        if not (target / _SUMS).exists():
+            return True
         try:
             sums = json.loads((target / _SUMS).read_bytes())
-            if any(_sha256(target / name) != sum_ for name, sum_ in sums.items()):
-                return False
-        except FileNotFoundError:
-            # Of a tower that was converted before there were sums, nothing is known; without its own files it is none.
-            if (target / _SUMS).exists():
-                return False
-        except (OSError, ValueError, AttributeError):
+            return all(file_digest(target / name) == sum_ for name, sum_ in sums.items())
+        except (ValueError, AttributeError):
             return False
-        _SEEN.add(target)
-    return True
 
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return unchanged(target, check)
 
 
 def folder(name: str, offline: bool = False, progress: bool = True) -> Path:
@@ -91,7 +83,9 @@ def folder(name: str, offline: bool = False, progress: bool = True) -> Path:
                     made.mkdir()
                     carried.build(files, made)
                     sums = {
-                        path.relative_to(made).as_posix(): _sha256(path) for path in made.rglob("*") if path.is_file()
+                        path.relative_to(made).as_posix(): file_digest(path)
+                        for path in made.rglob("*")
+                        if path.is_file()
                     }
                     (made / _SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
                     if target.is_dir():

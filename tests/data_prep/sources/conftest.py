@@ -81,14 +81,6 @@ def _fuzz(source: Any, locale: str, root: Path) -> None:
     files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
     tables = [path for path in files if path.suffix.lower() not in _PICTURES]
     for path in tables[:_TABLES]:
-        valid = path.read_bytes()
-
-        def read(case: bytes, path: Path = path) -> None:
-            path.write_bytes(case)
-            for _ in source.examples(locale, {"root": root}, DropLog()):
-                pass
-
-        try:
-            fuzzing.fuzz(source.__name__ if hasattr(source, "__name__") else type(source).__name__, valid, read)
-        finally:
-            path.write_bytes(valid)
+        fuzzing.fuzz_in_place(
+            type(source).__name__, path, lambda: list(source.examples(locale, {"root": root}, DropLog()))
+        )

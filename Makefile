@@ -31,7 +31,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@echo "Installing torch, transformers, timm and their kin: about 6 GB on Linux, a few minutes."
-	$(INSTALL) --quiet --editable .
+	$(INSTALL) --quiet --editable '.[train]'
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

@@ -12,7 +12,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import imagehash
 import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -205,6 +204,9 @@ def look(image: Image.Image) -> bytes:
 
     Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010.
     """
+    # Not needed where pictures are searched alone.
+    import imagehash
+
     small = image.resize((64, 64), Image.Resampling.BOX, reducing_gap=2.0)
     bits = np.packbits(imagehash.phash(small).hash).tobytes()
     return bits + small.resize((8, 8), Image.Resampling.BOX).tobytes()

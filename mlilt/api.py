@@ -71,11 +71,15 @@ def train(
     Args:
         lang: language code of a prepared data set; several, joined by "+", train together.
         track: programs that show the run live: tensorboard, wandb, trackio.
-        settings: any of `mlilt.config.RunConfig`, such as strategy="layernorm", vision_strategy="bitfit", epochs=10.
+        settings: any of `mlilt.config.RunConfig`, such as strategy="layernorm", vision_strategy="bitfit", epochs=10;
+            batch_size="auto" finds one that suits the data, in chunks that fit into memory.
     """
-    from mlilt.training import loop
+    from mlilt.training import fitting, loop
 
-    config = configs.make({"lang": lang, **settings}, "the call")
+    settings = {"lang": lang, **settings}
+    if fitting.is_asked(settings):
+        settings = fitting.fit(settings, "the call", out, force=force, offline=offline)
+    config = configs.make(settings, "the call")
     return loop.train(config, out=out, resume=resume, force=force, offline=offline, progress=progress, track=track)
 
 

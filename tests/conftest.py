@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, sync_playwright
 
 import mlilt
@@ -19,10 +20,40 @@ hypothesis.settings.register_profile("mlilt", deadline=None)
 hypothesis.settings.load_profile("mlilt")
 
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def small_sw(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Finds the folder of a name; the first of all test processes that asks for it fills it, and others wait."""
+    root = tmp_path_factory.getbasetemp()
+    # With pytest-xdist each process has a folder in one that is of the whole run.
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def find(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = root / "once" / name
+        whole = root / "once" / f"{name}.whole"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / "once" / f"{name}.lock"):
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                whole.touch()
+        return folder
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def small_sw(once: Once) -> Prepared:
     """The Swahili data set in miniature: real sources, 60 concepts of each. To be read only."""
-    return mlilt.prepare("sw", limit=60, out=tmp_path_factory.mktemp("prepared") / "sw", progress=False)
+
+    def prepare(folder: Path) -> Prepared:
+        return mlilt.prepare("sw", limit=60, out=folder / "sw", progress=False)
+
+    # Of a set that is there already, what is told is read from it.
+    return prepare(once("prepared", prepare))
 
 
 @pytest.fixture

@@ -39,8 +39,9 @@ CLIENTS = 12
 SLOW = 4
 # No client waits longer for an answer.
 _ANSWER_S = 60.0
-# Megabytes a minute by which memory may change at the end.
+# Megabytes a minute by which memory may grow at the end, and seconds that a new server has until it counts.
 _GROWS = 5.0
+_SETTLES_S = 90.0
 
 
 class Server:
@@ -112,10 +113,13 @@ class Load:
         self.rss: list[tuple[float, float]] = []
         self._restarting = False
         self.stopped_s = 0.0
+        self._begun = 0.0
+        self._restarted = 0.0
 
     async def run(self, seconds: float, change: Callable[[], None]) -> None:
         """Asks for so long; in the middle the server starts anew, and the index changes."""
-        end = time.perf_counter() + seconds
+        self._begun = time.perf_counter()
+        end = self._begun + seconds
         kinds: dict[str, Ask] = {
             "text": self._text,
             "picture shown": self._shown,
@@ -154,11 +158,10 @@ class Load:
                 self.faults.append(f"{name}: {status}")
 
     async def _watch(self, end: float) -> None:
-        begun = time.perf_counter()
         while time.perf_counter() < end:
             await asyncio.sleep(2)
             if not self._restarting and self._server.process is not None:
-                self.rss.append((time.perf_counter() - begun, memory(self._server.process) / 1e9))
+                self.rss.append((time.perf_counter() - self._begun, memory(self._server.process) / 1e9))
 
     async def _disturb(self, seconds: float, change: Callable[[], None]) -> None:
         await asyncio.sleep(seconds / 3)
@@ -168,6 +171,7 @@ class Load:
         self.stopped_s = await asyncio.to_thread(self._server.stop)
         await asyncio.to_thread(self._server.start)
         self._restarting = False
+        self._restarted = time.perf_counter() - self._begun
         await asyncio.sleep(1)
         reader, writer = await asyncio.open_connection("127.0.0.1", self._server.port)
         await self._ask(reader, writer, b"GET /api/indexes HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -285,15 +289,20 @@ class Load:
         ]
         show(("request", "answers"), lines)
         times, sizes = np.array(self.rss).T
-        late = times > times[-1] * 0.6
-        slope = np.polyfit(times[late], sizes[late], 1)[0] * 60 * 1000 if late.sum() > 2 else 0.0
+        # Of the server that was started anew, once it has loaded all that it keeps.
+        late = times > self._restarted + _SETTLES_S
+        if late.sum() > 30:
+            slope = np.polyfit(times[late], sizes[late], 1)[0] * 60 * 1000
+            grown = f"where it changed by {slope:+.1f} MB a minute for {times[-1] - times[late][0]:.0f} seconds"
+            if slope > _GROWS:
+                self.faults.append(f"memory grows by {slope:.1f} MB a minute")
+        else:
+            grown = "too soon to tell whether it grows"
         print(
             f"\n{sum(self.seen.values()):,} requests. Memory {sizes[0]:.2f} GB at first, {sizes.max():.2f} at most, "
-            f"{sizes[-1]:.2f} at the end, where it changed by {slope:+.1f} MB a minute. Stopped in "
+            f"{sizes[-1]:.2f} at the end, {grown}. Stopped in "
             f"{self.stopped_s:.1f} s under load, in {stopped_s:.1f} s at the end."
         )
-        if slope > _GROWS:
-            self.faults.append(f"memory grows by {slope:.1f} MB a minute")
         print(f"Faults: {json.dumps(self.faults[:20]) if self.faults else 'none'}.")
 
 

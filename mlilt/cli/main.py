@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mlilt import __version__, cli
+from mlilt.cli import _extras
 
 OVERVIEW = """Image search and image-text models in your language.
 
@@ -98,6 +99,12 @@ def main() -> NoReturn:
         # The reader (such as `head`) went away.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = _extras.of(error.name)
+        if extra is None:
+            raise
+        print(f"mlilt: This needs {error.name}. Install it by: pip install 'mlilt[{extra}]'", file=sys.stderr)
+        sys.exit(2)
     except Exception as error:
         from data_prep import errors
 

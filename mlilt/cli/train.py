@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,8 @@ EXAMPLES = """Examples:
   mlilt train --lang sw --lang yo --lang en --language-temperature 3     one model of three languages
 
   mlilt train --lang sw --lang am --batch-size 4096 --chunk-size 128     gradient caching
+
+  mlilt train --lang sw --batch-size auto                    what suits the data, in chunks that fit into memory
 
   mlilt train --lang sw --track tensorboard                  watch it: docs/tracking.md
 
@@ -141,9 +145,13 @@ def command(
     min_steps: Annotated[int | None, options.min_steps(_TRAINING)] = None,
     budget_s: Annotated[float | None, options.budget(_TRAINING)] = None,
     batch_size: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            "--batch-size", help="Captions a batch, over all processes. (default: 128)", rich_help_panel=_TRAINING
+            "--batch-size",
+            metavar="INTEGER|auto",
+            help="Captions a batch, over all processes; auto: as suits the data, in chunks that fit into memory. "
+            "(default: 128)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     chunk_size: Annotated[
@@ -250,7 +258,7 @@ def command(
         "epochs": epochs,
         "min_steps": min_steps,
         "budget_s": budget_s,
-        "batch_size": batch_size,
+        "batch_size": _number_or_word(batch_size),
         "chunk_size": chunk_size,
         "lr": lr,
         "vision_lr": vision_lr,
@@ -270,16 +278,30 @@ def command(
     settings = given
     if "lang" not in settings:
         raise UserError("Name a language, such as --lang sw, or a file with settings, --config FILE.toml.")
-    checked = configs.make(settings, str(config) if config else "the command line")
-    from mlilt.training import checks, distributed, folders, loop, resolve, trackers
+    from mlilt.training import checks, distributed, fitting, folders, loop, resolve, trackers
 
     trackers.check(track or ())
+    origin = str(config) if config else "the command line"
+    found: list[str] = []
+    if fitting.is_asked(settings):
+        settings = fitting.fit(
+            settings,
+            origin,
+            out,
+            force=force,
+            offline=offline,
+            processes=gpus or 1,
+            told=partial(print, file=sys.stderr),
+        )
+        # For the processes that are started with the same words.
+        found = [f"--batch-size={settings['batch_size']}", f"--chunk-size={settings['chunk_size']}"]
+    checked = configs.make(settings, origin)
 
     if gpus and gpus > 1 and distributed.size() == 1:
         # Here, that it is said once and before anything is started.
         checks.check_gpus(checked, gpus)
         loop.check(resolve.resolve(checked), offline, gpus)
-        raise typer.Exit(distributed.start(gpus))
+        raise typer.Exit(distributed.start(gpus, found))
     record = loop.train(checked, out=out, resume=resume, force=force, offline=offline, track=track or ())
     if not distributed.first():
         return
@@ -291,3 +313,11 @@ def command(
     console = _tables.out()
     _tables.show_run(console, record, str(out or folders.default(record.config)))
     console.print("Next: mlilt compare")
+
+
+def _number_or_word(text: str | None) -> int | str | None:
+    """What is no number is for the settings to judge."""
+    try:
+        return text and int(text)
+    except ValueError:
+        return text

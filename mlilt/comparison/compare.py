@@ -11,7 +11,7 @@ from typing import Any
 from data_prep.errors import UserError
 from data_prep.languages import load_language
 from mlilt import record
-from mlilt.comparison import claims, grid, report, results, words
+from mlilt.comparison import claims, grid, results, words
 from mlilt.comparison import experiment as experiments
 from mlilt.comparison.experiment import Experiment, Planned
 from mlilt.comparison.grid import Failure, Placed
@@ -89,6 +89,9 @@ def compare(
     if jobs < 1:
         raise UserError(f"--jobs must be 1 or more, not {jobs}.")
     runs, languages = Path(runs), set(_listed(lang))
+    # What plots is loaded by a comparison alone, and searching does without it.
+    from mlilt.comparison import report
+
     formats = tuple(report.FORMATS) if formats is None else formats
     # What is wrong should be told before hours of training.
     report.check(formats)

@@ -12,6 +12,7 @@ import uvicorn
 from data_prep.errors import UserError
 from mlilt.serving.app import create_app
 from mlilt.serving.limits import Limits
+from mlilt.serving.patience import Patience
 from mlilt.serving.served import Served, name_all
 
 # Seconds that running requests have once the server is told to stop.
@@ -64,7 +65,12 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         app = create_app(served, limits, (*_LOOPBACK, shown) if is_loopback(host) else None)
         config = uvicorn.Config(
-            app, log_level="warning", timeout_graceful_shutdown=_LAST_S, timeout_keep_alive=10, server_header=False
+            app,
+            http=Patience,
+            log_level="warning",
+            timeout_graceful_shutdown=_LAST_S,
+            timeout_keep_alive=10,
+            server_header=False,
         )
         ready(f"http://{shown}:{heard.getsockname()[1]}/")
         uvicorn.Server(config).run(sockets=[heard])

@@ -136,8 +136,11 @@ def cpu_name() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides a run's outcome."""
-    from importlib.metadata import version
+    """Versions of what decides a run's outcome, as far as it is installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    packages = ("mlilt", "torch", "transformers", "timm", "openvino", "peft", "tokenizers", "numpy", "datasets")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    found = {"python": platform.python_version()}
+    for name in ("mlilt", "torch", "transformers", "timm", "openvino", "peft", "tokenizers", "numpy", "datasets"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -133,8 +133,13 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def start(processes: int) -> int:
-    """Runs this very command in so many processes on this machine, by torchrun, and returns their exit code."""
+def start(processes: int, more: Sequence[str] = ()) -> int:
+    """Runs this very command in so many processes on this machine, by torchrun, and returns their exit code.
+
+    Args:
+        processes: how many.
+        more: arguments put behind the command's own, which they overrule.
+    """
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -143,7 +148,7 @@ def start(processes: int) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     # This process only waits. What went wrong the first one says, as it would alone.
     logging.disable()
-    options = ["--standalone", f"--nproc-per-node={processes}", "-m", "mlilt", *sys.argv[1:]]
+    options = ["--standalone", f"--nproc-per-node={processes}", "-m", "mlilt", *sys.argv[1:], *more]
     try:
         torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
     except ChildFailedError as failed:

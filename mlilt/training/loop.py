@@ -140,6 +140,11 @@ def check(config: RunConfig, offline: bool = False, processes: int = 1) -> Corpu
     return found
 
 
+def captions(config: RunConfig, found: Corpus) -> int:
+    """How many captions an epoch has."""
+    return _batcher(config, found).captions
+
+
 def _begin(config: RunConfig, folder: Path, resume: bool, force: bool, stack: contextlib.ExitStack) -> RunRecord | None:
     """Locks the run's folder and looks what it holds: the record of a finished run, or None."""
     sha256 = corpus.digest(config)
@@ -155,12 +160,16 @@ def _begin(config: RunConfig, folder: Path, resume: bool, force: bool, stack: co
         raise _unwritable(folder, error) from error
 
 
+# How the error of a batch that is too large begins.
+TOO_LARGE = "There is not enough memory"
+
+
 def _too_large(config: RunConfig, device: torch.device) -> UserError:
     chunk = min(config.chunk_size or config.batch_size, config.batch_size)
     lower = f"--chunk-size {max(1, chunk // 2)}" if chunk > 1 else "another --text or --vision"
     spare = "" if config.activation_checkpointing else ", or --activation-checkpointing, which keeps less"
     return UserError(
-        f"There is not enough memory on {device} for {chunk} captions or pictures at a time. Lower that by {lower} (a "
+        f"{TOO_LARGE} on {device} for {chunk} captions or pictures at a time. Lower that by {lower} (a "
         f"batch of {config.batch_size} stays what it is, and so do its gradients){spare}, and start anew with --force."
     )
 

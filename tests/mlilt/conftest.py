@@ -23,6 +23,7 @@ from mlilt.towers import text, vision
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
 from mlilt.training import loop
+from tests.conftest import Once
 
 SMALL = {
     "hidden_size": 32,
@@ -123,19 +124,15 @@ def settings(small_sw: Prepared) -> Callable[..., RunConfig]:
 
 
 @pytest.fixture(scope="session")
-def real(settings: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def real(settings: Callable[..., RunConfig], once: Once) -> Path:
     """The folder of a run of the default towers, precision and strategy. To be read only."""
-    folder = tmp_path_factory.mktemp("runs") / "real"
-    loop.train(settings(precision="auto"), out=folder, progress=False)
-    return folder
+    return once("real", lambda folder: loop.train(settings(precision="auto"), out=folder, progress=False))
 
 
 @pytest.fixture(scope="session")
-def of_data(real: Path, small_sw: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def of_data(real: Path, small_sw: Prepared, once: Once) -> Path:
     """An index of the small Swahili set's test split. To be read only."""
-    out = tmp_path_factory.mktemp("indexes") / "sw"
-    search.build(real, small_sw.folder, out, ["test"], progress=False)
-    return out
+    return once("indexed", lambda folder: search.build(real, small_sw.folder, folder, ["test"], progress=False))
 
 
 @pytest.fixture

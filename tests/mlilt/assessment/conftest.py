@@ -16,12 +16,17 @@ from mlilt.assessment._base import Subject
 from mlilt.config import RunConfig
 from mlilt.model import restore
 from mlilt.training import loop
+from tests.conftest import Once
 
 
 @pytest.fixture(scope="session")
-def small_en(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def small_en(once: Once) -> Prepared:
     """The English data set of the same concepts as the small Swahili one, in a folder `en`. To be read only."""
-    return mlilt.prepare("en", limit=60, out=tmp_path_factory.mktemp("others") / "en", progress=False)
+
+    def prepare(folder: Path) -> Prepared:
+        return mlilt.prepare("en", limit=60, out=folder / "en", progress=False)
+
+    return prepare(once("others", prepare))
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +36,9 @@ def others(small_en: Prepared) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run(settings: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(settings: Callable[..., RunConfig], once: Once) -> Path:
     """A run of the default towers on Swahili, in float32, so that what is computed in another order is the same."""
-    folder = tmp_path_factory.mktemp("assessed") / "run"
-    loop.train(settings(epochs=1), out=folder, progress=False)
-    return folder
+    return once("assessed", lambda folder: loop.train(settings(epochs=1), out=folder, progress=False))
 
 
 @pytest.fixture(scope="session")

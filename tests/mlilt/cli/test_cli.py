@@ -138,10 +138,6 @@ def test_prep_train_compare_and_languages_work_together_and_call_nobody(
     assert about == record.read(run)
     assert config.read(run / record.CONFIG) == about.config
 
-    # What ran is written back as a file that reproduces it, bit for bit.
-    alone("train", "--config", run / record.CONFIG, "--out", "again", cwd=workplace)
-    assert (workplace / "again" / record.WEIGHTS).read_bytes() == (run / record.WEIGHTS).read_bytes()
-
     said = alone("compare", "--lang", "sw", "--strategy", "frozen", "--epochs", 1, "--seeds", 1, cwd=workplace)
     assert "frozen" in said
     assert str(Path("reports") / "index.html") in said

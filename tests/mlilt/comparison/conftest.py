@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,45 +16,43 @@ from mlilt import record
 from mlilt.comparison import Comparison
 from mlilt.config import RunConfig
 from mlilt.record import Costs, Direction, Interval, Retrieval, RunRecord, Tower, Trained
+from tests.conftest import Once
 
 
 @pytest.fixture(scope="session")
-def compared(small_sw: Prepared, tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path, Path]:
+def compared(small_sw: Prepared, once: Once) -> tuple[Comparison, Path, Path]:
     """A comparison of two strategies with two seeds each, one epoch, on real data and towers; (it, runs, report)."""
-    root = tmp_path_factory.mktemp("compared")
-    runs, out = root / "runs", root / "report"
-    comparison = mlilt.compare(
-        "sw", ("layernorm", "full"), 2, runs, out, progress=False, epochs=1, data=str(small_sw.folder)
-    )
-    return comparison, runs, out
+    strategies = ("layernorm", "full")
+    return _compared(once, "compared", "sw", strategies, 2, epochs=1, data=str(small_sw.folder))
+
+
+def _compared(once: Once, name: str, *what: Any, **settings: Any) -> tuple[Comparison, Path, Path]:
+    """Compares, once for all test processes; (what came of it, runs, report)."""
+
+    def compare(root: Path) -> None:
+        comparison = mlilt.compare(*what, root / "runs", root / "report", progress=False, **settings)
+        (root / "comparison").write_bytes(pickle.dumps(comparison))
+
+    root = once(name, compare)
+    return pickle.loads((root / "comparison").read_bytes()), root / "runs", root / "report"
 
 
 @pytest.fixture(scope="session")
-def two_languages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_languages(once: Once) -> Path:
     """A folder that holds the data sets of Swahili and Yoruba in miniature: 20 concepts of each source."""
-    root = tmp_path_factory.mktemp("together")
-    for code in ("sw", "yo"):
-        mlilt.prepare(code, limit=20, out=root / code, progress=False)
-    return root
+
+    def prepare(folder: Path) -> None:
+        for code in ("sw", "yo"):
+            mlilt.prepare(code, limit=20, out=folder / code, progress=False)
+
+    return once("together", prepare)
 
 
 @pytest.fixture(scope="session")
-def joint(two_languages: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path, Path]:
+def joint(two_languages: Path, once: Once) -> tuple[Comparison, Path, Path]:
     """A run of two languages together, in which the vision tower trains too; as `compared`."""
-    root = tmp_path_factory.mktemp("joint")
-    runs, out = root / "runs", root / "report"
-    comparison = mlilt.compare(
-        "sw+yo",
-        "bitfit/layernorm",
-        1,
-        runs,
-        out,
-        progress=False,
-        epochs=1,
-        batch_size=32,
-        data=str(two_languages),
-    )
-    return comparison, runs, out
+    settings = {"epochs": 1, "batch_size": 32, "data": str(two_languages)}
+    return _compared(once, "joint", "sw+yo", "bitfit/layernorm", 1, **settings)
 
 
 @pytest.fixture

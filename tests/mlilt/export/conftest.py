@@ -13,17 +13,16 @@ from mlilt.config import RunConfig
 from mlilt.export import parts
 from mlilt.export.parts import Parts
 from mlilt.training import loop
+from tests.conftest import Once
 
 CAPTIONS = ["mbwa", "nyumba nyeupe yenye paa jekundu kando ya bahari", "uso wenye tabasamu pana", "ዝሆን", "kitabu " * 90]
 
 
 @pytest.fixture(scope="session")
-def lora(settings: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lora(settings: Callable[..., RunConfig], once: Once) -> Path:
     """A run whose towers both have LoRA's products beside their own weights. To be read only."""
-    out = tmp_path_factory.mktemp("runs") / "lora"
     config = settings(strategy="lora+layernorm", vision_strategy="lora", epochs=1, concepts=30)
-    loop.train(config, out=out, progress=False)
-    return out
+    return once("lora", lambda folder: loop.train(config, out=folder, progress=False))
 
 
 @pytest.fixture(scope="session")
@@ -33,15 +32,14 @@ def taken(lora: Path) -> Parts:
 
 
 @pytest.fixture(scope="session")
-def exported(lora: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def exported(lora: Path, once: Once) -> Callable[[str], Path]:
     """Its export for a target, written once. To be read only."""
-    made: dict[str, Path] = {}
 
     def find(name: str) -> Path:
-        if name not in made:
-            out = tmp_path_factory.mktemp("exports") / name
-            made[name] = export.export(lora, name, out, offline=True, progress=False)
-        return made[name]
+        def write(folder: Path) -> Path:
+            return export.export(lora, name, folder / name, offline=True, progress=False)
+
+        return once(f"exported-{name}", write) / name
 
     return find
 

@@ -1,5 +1,6 @@
 # make demo    set up, and run the main job for Swahili
 # make test    set up, and run all checks and tests
+# make oldest  run the tests with the oldest versions that pyproject.toml allows, in .venv-oldest (uv finds them)
 # make bench   set up, and print the figures of docs/benchmarks.md as measured on this machine (about three hours)
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test bench clean
+.PHONY: demo test oldest bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/mlilt quickstart --lang sw
@@ -20,11 +21,17 @@ test: $(VENV)/.installed-test
 	$(BIN)/mypy
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
+oldest: $(VENV)/.installed-test
+	$(INSTALL) --quiet uv
+	$(BIN)/uv venv --quiet --allow-existing --python $(PYTHON) .venv-oldest
+	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct --editable '.[train]' --group test
+	OMP_WAIT_POLICY=passive .venv-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal
+
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) build dist data runs reports
+	rm -rf $(VENV) .venv-oldest build dist data runs reports
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mlilt needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 2; }

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable
 
 
-def as_program(run: Callable[..., None], about: str | None, **amount: float) -> None:
-    """A module as a program: asks for one amount, by its name and with its default, and a seed."""
+def as_program(run: Callable[..., None], about: str | None, **given: float | str) -> None:
+    """A module as a program: asks for what `run` takes, by name and with its default, and a seed."""
     parser = argparse.ArgumentParser(description=about)
-    for name, default in {**amount, "seed": 0}.items():
+    for name, default in {**given, "seed": 0}.items():
         parser.add_argument(f"--{name}", type=type(default), default=default)
     run(**vars(parser.parse_args()))

@@ -1,11 +1,12 @@
-"""SIGKILL at random moments of preparing, computing features, training, comparing, indexing and exporting.
+"""Signals at random moments of preparing, computing features, training, comparing, indexing and exporting.
 
-Each stage is run undisturbed first. A trial starts it anew, kills it after a time drawn at random from how long that
-took, together with all its processes or alone (as the kernel does when memory runs out), and runs the same command
-again; what it leaves must be that of the undisturbed run. Commands run as in a new process, but for their imports:
-each is forked from this one, which computes nothing itself.
+Each stage is run undisturbed first. A trial starts it anew, sends a signal after a time drawn at random from how long
+that took, to all its processes or to it alone (as the kernel does when memory runs out), and runs the same command
+again; what it leaves must be that of the undisturbed run. SIGINT and SIGTERM have to end it in order, and how long that
+takes is measured. Commands run as in a new process, but for their imports: each is forked from this one, which computes
+nothing itself.
 
-`python -m benchmarks.reliability.kills --trials 200`.
+`python -m benchmarks.reliability.kills --trials 200`, and with `--signals int+term`; `--stages train+index` is some alone.
 """
 
 from __future__ import annotations
@@ -59,25 +60,34 @@ class Stage(NamedTuple):
     result: Callable[[Path], object]
 
 
-def run(trials: int = TRIALS, seed: int = 0) -> None:
-    """Prints a line for each stage."""
+def run(trials: int = TRIALS, signals: str = "kill", stages: str = "", seed: int = 0) -> None:
+    """Prints a line for each stage; `signals` and `stages` are names joined by "+", all stages by default."""
+    numbers = [signal.Signals[f"SIG{name.upper()}"] for name in signals.split("+")]
     for name in _NEEDED:
         importlib.import_module(name)
     draws = random.Random(seed)
     lines = []
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
-        stages = _stages(root)
+        known = _stages(root)
+        chosen = {name: known[name] for name in stages.split("+")} if stages else known
         # As many trials of each; the rest go to the first stages.
-        shares = Counter(list(stages)[n % len(stages)] for n in range(trials))
-        for name, stage in stages.items():
+        shares = Counter(list(chosen)[n % len(chosen)] for n in range(trials))
+        for name, stage in chosen.items():
             seconds, expected = _undisturbed(stage, root / "undisturbed")
-            killed = same = 0
+            same, ends = 0, list[float]()
             for number in range(shares[name]):
                 folder = root / f"{name}-{number}"
                 _ready(stage, folder)
-                if _kill(_start(stage.command, folder), draws.uniform(0, seconds), draws.random() < 0.5):
-                    killed += 1
+                process = _start(stage.command, folder)
+                sent = draws.choice(numbers)
+                if _send(process, draws.uniform(0, seconds), sent, draws.random() < 0.5):
+                    begun = time.perf_counter()
+                    code = _wait(process)
+                    ends.append(time.perf_counter() - begun)
+                    # One that is about to end may end well.
+                    if code not in (0, -sent if sent == signal.SIGKILL else 128 + sent):
+                        print(f"{name} {number}: {sent.name} was answered by {code}", flush=True)
                 code = _wait(_start([*stage.command, *stage.again(folder)], folder))
                 found = stage.result(folder) if code == 0 else f"exit code {code}"
                 same += found == expected
@@ -86,9 +96,13 @@ def run(trials: int = TRIALS, seed: int = 0) -> None:
                     shutil.copytree(folder, kept, dirs_exist_ok=True)
                     print(f"{name} {number}: {found!r} instead of {expected!r}; kept in {kept}", flush=True)
                 shutil.rmtree(folder)
-            lines.append((name, f"{seconds:.1f}", str(shares[name]), str(killed), f"{same} of {shares[name]}"))
+            longest = f"{max(ends, default=0.0):.1f}"
+            lines.append(
+                (name, f"{seconds:.1f}", str(shares[name]), str(len(ends)), longest, f"{same} of {shares[name]}")
+            )
             print(" ".join(lines[-1]), flush=True)
-    show(("stage", "undisturbed, s", "trials", "killed before its end", "the same result after a rerun"), lines)
+    headings = ("stage", "undisturbed, s", "trials", "met before its end", "then ran at most, s", "same after a rerun")
+    show(headings, lines)
 
 
 def _ready(stage: Stage, folder: Path) -> None:
@@ -148,15 +162,15 @@ def _start(arguments: list[str], folder: Path) -> int:
         os._exit(code)
 
 
-def _kill(process: int, after: float, all_: bool) -> bool:
-    """Kills a process, and all of its group if so asked; whether it was still running."""
+def _send(process: int, after: float, number: int, all_: bool) -> bool:
+    """Sends a signal to a process, or to all of its group if so asked; whether it was still running."""
     end = time.perf_counter() + after
     while time.perf_counter() < end:
-        if os.waitpid(process, os.WNOHANG) != (0, 0):
+        if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            _wait(process)
             return False
         time.sleep(0.002)
-    (os.killpg if all_ else os.kill)(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+    (os.killpg if all_ else os.kill)(process, number)
     return True
 
 
@@ -242,4 +256,4 @@ def _index(folder: Path) -> tuple[str, list[str]]:
 
 
 if __name__ == "__main__":
-    as_program(run, __doc__, trials=TRIALS)
+    as_program(run, __doc__, trials=TRIALS, signals="kill", stages="")

@@ -6,7 +6,7 @@ again; what it leaves must be that of the undisturbed run. SIGINT and SIGTERM ha
 takes is measured. Commands run as in a new process, but for their imports: each is forked from this one, which computes
 nothing itself.
 
-`python -m benchmarks.reliability.kills --trials 200`, and with `--signals int+term`; `--stages train+index` is some alone.
+`python -m benchmarks.reliability.kills --trials 200`, and with `--signals int+term` or `--stages train+index`.
 """
 
 from __future__ import annotations

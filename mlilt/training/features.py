@@ -8,6 +8,7 @@ computed again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -84,17 +85,40 @@ class FeatureStore:
             self._last = _Read(sizes, whole, len(lines), place)
         return self._last.place
 
-    def computing(self) -> FileLock:
-        """Held by whoever computes what is missing; who waits for it finds it there."""
-        return FileLock(self.folder / ".computing")
+    @contextlib.contextmanager
+    def computing(self, image_ids: Iterable[str]) -> Iterator[set[str]]:
+        """Which of these are missing, for whoever computes them; who waits meanwhile finds them there.
+
+        Raises:
+            UserError: some are missing, and the cache cannot be written.
+        """
+        wanted = set(image_ids)
+        # A cache that holds all may be one that only others may write.
+        if wanted <= self.place().keys():
+            yield set()
+            return
+        lock = FileLock(self.folder / ".computing")
+        try:
+            lock.acquire()
+        except OSError as error:
+            raise unwritable("feature", error) from error
+        try:
+            yield wanted - self.place().keys()
+        finally:
+            lock.release()
 
     def read(self, image_ids: Sequence[str]) -> Tensor:
         """Features in the order asked for: float32 of shape (n, width).
 
         Raises:
-            KeyError: an image id is not there.
+            UserError: some are not there, as after the cache was emptied.
         """
         place = self.place()
+        if lacking := [i for i in image_ids if i not in place]:
+            raise UserError(
+                f"Features of {len(lacking):,} pictures are gone from {self.folder}. Give the same command again, with "
+                "--resume if it trains: they are computed anew."
+            )
         rows = [place[i] for i in image_ids]
         if not rows:
             return torch.empty(0, self.width)

@@ -368,8 +368,8 @@ class _Run:
         if distributed.local_rank() == 0:
             wanted = corpus.joined(splits)
             # Of runs that begin side by side one computes, too.
-            with store.computing():
-                if missing := set(wanted.image_ids) - set(store.place()):
+            with store.computing(wanted.image_ids) as missing:
+                if missing:
                     pictures = wanted.pictures(missing)
                     features.ensure(store, eyes, pictures, len(missing), self.device, self.dtype, self.progress)
         self.world.wait()

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from data_prep.errors import UserError
@@ -49,12 +51,30 @@ def test_values_are_kept_in_float16(store: FeatureStore) -> None:
     assert torch.equal(store.read(list("abcd")), values.half().float())
 
 
-def test_an_id_that_is_not_there_is_a_key_error(store: FeatureStore) -> None:
-    with pytest.raises(KeyError):
+def test_features_that_are_not_there_are_an_error_that_says_how_to_get_them(store: FeatureStore) -> None:
+    with pytest.raises(UserError, match="Features of 1 pictures are gone"):
         store.read(["a"])
     store.append(["a"], rows(1))
-    with pytest.raises(KeyError, match="b"):
-        store.read(["a", "b"])
+    with pytest.raises(UserError, match=f"Features of 2 pictures are gone from {store.folder}.*--resume"):
+        store.read(["b", "a", "c"])
+
+
+def test_who_computes_is_told_what_is_missing_once_others_are_done(store: FeatureStore) -> None:
+    with store.computing("ab") as missing:
+        assert missing == {"a", "b"}
+        with pytest.raises(Timeout), FileLock(store.folder / ".computing", timeout=0):
+            pass
+        waiting = ThreadPoolExecutor(1).submit(_missing, store, "abc")
+        store.append(["a", "b"], rows(1, 2))
+    assert waiting.result(60) == {"c"}
+    # All are there: nothing is held.
+    with store.computing("ab") as missing, FileLock(store.folder / ".computing", timeout=0):
+        assert not missing
+
+
+def _missing(store: FeatureStore, image_ids: str) -> set[str]:
+    with store.computing(image_ids) as missing:
+        return missing
 
 
 def test_ids_that_are_there_already_or_come_twice_are_kept_once(store: FeatureStore) -> None:

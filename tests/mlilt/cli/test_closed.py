@@ -51,7 +51,7 @@ def test_what_cannot_be_written_is_named(command: str, small_sw: Prepared, real:
 
 
 def test_a_cache_that_holds_all_may_be_closed_and_one_that_lacks_some_is_named(
-    small_sw: Prepared, real: Path, workplace: Path
+    small_sw: Prepared, real: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = cache_folder()
     settings = ["train", "--lang", "sw", "--data", small_sw.folder, "--strategy", "frozen", "--epochs", 1]
@@ -68,11 +68,8 @@ def test_a_cache_that_holds_all_may_be_closed_and_one_that_lacks_some_is_named(
     assert prepared.returncode == 0
     own = workplace / "cache"
     shutil.copytree(cache, own, copy_function=os.link, ignore=shutil.ignore_patterns("features"))
-    os.environ["MLILT_CACHE"] = str(own)
-    try:
-        done = mlilt(own, "train", "--lang", "sw", "--data", "sw", "--epochs", 1, "--out", "lacking")
-    finally:
-        del os.environ["MLILT_CACHE"]
+    monkeypatch.setenv("MLILT_CACHE", str(own))
+    done = mlilt(own, "train", "--lang", "sw", "--data", "sw", "--epochs", 1, "--out", "lacking")
     assert done.returncode == 2, done.stderr
     assert f"The feature cache cannot be written: [Errno 30] Read-only file system: '{own}" in done.stderr
     assert "set MLILT_CACHE to another folder" in done.stderr

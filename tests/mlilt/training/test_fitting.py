@@ -63,26 +63,16 @@ def test_a_size_is_found_trained_with_and_kept(small_sw: Prepared, tiny: dict[st
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory of a process is limited so on Linux alone")
-def test_chunks_are_halved_until_they_fit(
+def test_a_step_that_has_not_the_memory_it_needs_does_not_fit(
     settings: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real tower, trained whole; there is less memory than 128 captions need, and more than 64 do."""
-    config = settings(strategy="full", epochs=100, device="cpu")
-    needs = {
-        chunk: _data_bytes(
-            resolve.resolve(config.model_copy(update={"batch_size": 128, "chunk_size": chunk, "budget_s": 1e-3})),
-            tmp_path / str(chunk),
-        )
-        for chunk in (64, 128)
-    }
-    there = sum(needs.values()) / 2 / fitting._SHARE
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": there}))
-    said: list[str] = []
-    found = fitting.fit({**config.outcome(), "batch_size": "auto"}, "here", tmp_path / "run", told=said.append)
-    assert (found["batch_size"], found["chunk_size"]) == (128, 64), needs
-    assert [line.split(" ...")[0] for line in said] == [
-        f"Trying a batch of 128 captions, {chunk} at a time" for chunk in (128, 64)
-    ]
+    """The real tower, trained whole."""
+    config = resolve.resolve(settings(strategy="full", batch_size=128, device="cpu"))
+    needs = _data_bytes(config.model_copy(update={"budget_s": 1e-3}), tmp_path / "measured")
+    for share, fits in ((0.6, False), (2.0, True)):
+        there = share * needs / fitting._SHARE
+        monkeypatch.setattr(psutil, "virtual_memory", lambda there=there: type("Memory", (), {"available": there}))
+        assert fitting._fits(config, True, 1) == fits
 
 
 def test_batches_are_halved_last_and_nothing_that_fits_is_an_error(

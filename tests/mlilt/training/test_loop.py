@@ -510,8 +510,10 @@ def test_compiled_towers_train_the_same_weights(
     same_weights: Callable[[Path, Path, float], None],
 ) -> None:
     # In a process of its own: the compiler is particular about what was imported before.
+    # Projections start at random: canonical correlation makes more of the towers' own rounding than training does.
+    start = {"projection_init": "random", **steady}
     for name, compiled in (("plain", False), ("compiled", True)):
-        config = settings(text=tiny["mbert"], epochs=1, batch_size=64, compile=compiled, **steady)
+        config = settings(text=tiny["mbert"], epochs=1, batch_size=64, compile=compiled, **start)
         worker.train_alone(config, tmp_path / name, offline=True, progress=False)
     same_weights(tmp_path / "plain", tmp_path / "compiled", 1e-5)
 

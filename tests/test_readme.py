@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from mlilt.cli.main import build
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -20,11 +23,9 @@ def test_the_python_example_runs(workplace: Path) -> None:
 
 
 @pytest.mark.parametrize("line", re.findall(r"^mlilt (.*?)(?: +#.*)?$", README, re.MULTILINE))
-def test_the_commands_it_names_are_there(line: str, tmp_path: Path) -> None:
+def test_the_commands_it_names_are_there(line: str, workplace: Path) -> None:
     command, *options = line.split()
-    said = subprocess.run(
-        [sys.executable, "-m", "mlilt", command, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert said.returncode == 0, said.stderr
+    said = CliRunner().invoke(build(), [command, "--help"])
+    assert said.exit_code == 0, said.output
     for option in options:
-        assert not option.startswith("--") or option in said.stdout
+        assert not option.startswith("--") or option in said.output

@@ -76,10 +76,8 @@ def train(
     """
     from mlilt.training import fitting, loop
 
-    settings = {"lang": lang, **settings}
-    if fitting.is_asked(settings):
-        settings = fitting.fit(settings, "the call", out, force=force, offline=offline)
-    config = configs.make(settings, "the call")
+    fitted = fitting.fit({"lang": lang, **settings}, "the call", out, force=force, offline=offline)
+    config = configs.make(fitted, "the call")
     return loop.train(config, out=out, resume=resume, force=force, offline=offline, progress=progress, track=track)
 
 

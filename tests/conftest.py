@@ -45,15 +45,20 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     return find
 
 
-@pytest.fixture(scope="session")
-def small_sw(once: Once) -> Prepared:
-    """The Swahili data set in miniature: real sources, 60 concepts of each. To be read only."""
+def prepare_once(once: Once, code: str) -> Prepared:
+    """A language's data set in miniature, in a folder of its name: real sources, 60 concepts of each."""
 
     def prepare(folder: Path) -> Prepared:
-        return mlilt.prepare("sw", limit=60, out=folder / "sw", progress=False)
+        return mlilt.prepare(code, limit=60, out=folder / code, progress=False)
 
     # Of a set that is there already, what is told is read from it.
-    return prepare(once("prepared", prepare))
+    return prepare(once(f"prepared-{code}", prepare))
+
+
+@pytest.fixture(scope="session")
+def small_sw(once: Once) -> Prepared:
+    """The Swahili data set in miniature. To be read only."""
+    return prepare_once(once, "sw")
 
 
 @pytest.fixture

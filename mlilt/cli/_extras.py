@@ -13,7 +13,6 @@ def of(module: str | None) -> str | None:
     wanted = (module or "").partition(".")[0]
     for line in metadata.requires("mlilt") or []:
         found = _REQUIREMENT.match(line)
-        # An extra that builds on another one names it as a requirement of mlilt itself.
         if found and re.sub(r"[-_.]+", "_", found["name"]).lower() == wanted.lower():
             return found["extra"]
     return None

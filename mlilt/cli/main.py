@@ -13,7 +13,6 @@ from typing import Annotated, NoReturn
 import typer
 
 from mlilt import __version__, cli
-from mlilt.cli import _extras
 
 OVERVIEW = """Image search and image-text models in your language.
 
@@ -100,6 +99,8 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except ModuleNotFoundError as error:
+        from mlilt.cli import _extras
+
         extra = _extras.of(error.name)
         if extra is None:
             raise

@@ -282,26 +282,19 @@ def command(
 
     trackers.check(track or ())
     origin = str(config) if config else "the command line"
-    found: list[str] = []
-    if fitting.is_asked(settings):
-        settings = fitting.fit(
-            settings,
-            origin,
-            out,
-            force=force,
-            offline=offline,
-            processes=gpus or 1,
-            told=partial(print, file=sys.stderr),
-        )
-        # For the processes that are started with the same words.
-        found = [f"--batch-size={settings['batch_size']}", f"--chunk-size={settings['chunk_size']}"]
-    checked = configs.make(settings, origin)
+    told = partial(print, file=sys.stderr)
+    fitted = fitting.fit(settings, origin, out, force=force, offline=offline, processes=gpus or 1, told=told)
+    checked = configs.make(fitted, origin)
 
     if gpus and gpus > 1 and distributed.size() == 1:
         # Here, that it is said once and before anything is started.
         checks.check_gpus(checked, gpus)
         loop.check(resolve.resolve(checked), offline, gpus)
-        raise typer.Exit(distributed.start(gpus, found))
+        # What was found here goes to the processes, which are started with the same words.
+        found = {key: value for key, value in fitted.items() if settings.get(key) != value}
+        raise typer.Exit(
+            distributed.start(gpus, [f"--{key.replace('_', '-')}={value}" for key, value in found.items()])
+        )
     record = loop.train(checked, out=out, resume=resume, force=force, offline=offline, track=track or ())
     if not distributed.first():
         return

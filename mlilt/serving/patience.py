@@ -7,9 +7,6 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# A request's line and headers must have come after so many seconds; uvicorn itself would wait for ever.
-HEADERS_S = 10.0
-
 
 class Patience(H11Protocol):
     """HTTP/1.1 with an end to waiting: connections that send headers a byte at a time are closed.
@@ -17,7 +14,8 @@ class Patience(H11Protocol):
     What may hold a connection longer is a request that is being answered; its body has its own limit.
     """
 
-    seconds = HEADERS_S
+    # A request's line and headers must have come after so many; uvicorn itself would wait for ever.
+    seconds = 10.0
     _end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:

@@ -32,11 +32,6 @@ _LARGEST = 4096
 _SHARE = 0.9
 
 
-def is_asked(settings: dict[str, Any]) -> bool:
-    """Whether a batch is to be found."""
-    return settings.get("batch_size") == AUTO
-
-
 def fit(
     settings: dict[str, Any],
     origin: str,
@@ -47,12 +42,12 @@ def fit(
     processes: int = 1,
     told: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Settings with `batch_size` and `chunk_size` found.
+    """Settings with `batch_size` and `chunk_size` found, if the batch size is "auto"; others as they are.
 
     A run that was begun in the same folder keeps the sizes it has.
 
     Args:
-        settings: not checked yet, with a batch size of "auto".
+        settings: not checked yet.
         origin: where they come from, for errors.
         out: the run's folder, if it is not the default one.
         force: the run starts anew.
@@ -63,6 +58,8 @@ def fit(
     Raises:
         UserError: settings that do not fit, or memory that does not suffice for a batch of two captions.
     """
+    if settings.get("batch_size") != AUTO:
+        return settings
     if distributed.size() > 1:
         raise UserError("--batch-size auto tries sizes before processes are started: use --gpus instead of torchrun.")
     others = {key: value for key, value in settings.items() if key != "batch_size"}

@@ -9,24 +9,19 @@ from typing import Any
 import pytest
 import torch
 
-import mlilt
 from data_prep.pipeline import Prepared
 from mlilt.assessment import Measured, assess
 from mlilt.assessment._base import Subject
 from mlilt.config import RunConfig
 from mlilt.model import restore
 from mlilt.training import loop
-from tests.conftest import Once
+from tests.conftest import Once, prepare_once
 
 
 @pytest.fixture(scope="session")
 def small_en(once: Once) -> Prepared:
     """The English data set of the same concepts as the small Swahili one, in a folder `en`. To be read only."""
-
-    def prepare(folder: Path) -> Prepared:
-        return mlilt.prepare("en", limit=60, out=folder / "en", progress=False)
-
-    return prepare(once("others", prepare))
+    return prepare_once(once, "en")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -53,15 +54,22 @@ def app(folders: list[Path]) -> FastAPI:
 
 @pytest.fixture(scope="session")
 def address(app: FastAPI) -> Iterator[str]:
-    """Where the application is served, in a thread of this process."""
+    """Where the application is served."""
+    with running(uvicorn.Config(app, log_level="warning")) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def running(config: uvicorn.Config) -> Iterator[int]:
+    """The port of a server in a thread of this process."""
     heard = _listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [heard]}, daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    yield f"http://127.0.0.1:{heard.getsockname()[1]}"
+    yield heard.getsockname()[1]
     server.should_exit = True
     thread.join()
     heard.close()

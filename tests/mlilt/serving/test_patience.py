@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
@@ -13,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from mlilt.serving.patience import Patience
-from mlilt.serving.server import _listen
+from tests.mlilt.serving.conftest import running
 
 GET = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -31,17 +30,8 @@ def port() -> Iterator[int]:
         await asyncio.sleep(3 * Hasty.seconds)
         return "at last"
 
-    heard = _listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, http=Hasty, log_level="warning", timeout_keep_alive=60))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [heard]}, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield heard.getsockname()[1]
-    server.should_exit = True
-    thread.join()
-    heard.close()
+    with running(uvicorn.Config(app, http=Hasty, log_level="warning", timeout_keep_alive=60)) as heard:
+        yield heard
 
 
 @pytest.mark.parametrize("before", [b"", GET % b"openapi.json"])

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 
 from data_prep.records import Cell, Example, Picture, Region, Slice
 
+# What pyarrow raises at a damaged Parquet file; names and texts that are no UTF-8 come through as Python's own error.
+DAMAGED: tuple[type[Exception], ...] = (OSError, pa.ArrowException, UnicodeDecodeError)
 _PICTURE = {
     "picture_bytes": pa.large_binary(),
     # Names of files need not be UTF-8.

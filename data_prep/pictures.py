@@ -58,7 +58,7 @@ def read(picture: Picture) -> bytes:
             data = picture
     except OSError as error:
         raise PictureError(f"{CANNOT_BE_READ}: {error.strerror or error}") from error
-    except (pa.ArrowException, IndexError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, IndexError) as error:
         raise PictureError("the table that holds the picture cannot be read") from error
     _check_size(len(data))
     return data

@@ -96,7 +96,7 @@ def features(stored: bool) -> Any:
 
 
 def read(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Columns of a file of a data set; raises OSError or pa.ArrowException where a page is not what was written."""
+    """Columns of a file of a data set; raises one of `arrow.DAMAGED` where a page is not what was written."""
     return pq.read_table(path, columns=list(columns), page_checksum_verification=True)
 
 

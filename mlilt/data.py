@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep import shards
+from data_prep.arrow import DAMAGED
 from data_prep.errors import UserError
 from data_prep.languages import load_language
 from data_prep.pictures import image_id_of
@@ -155,7 +156,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
         yield from file.iter_batches(batch_size=64, columns=["image_id", "image"])
-    except (OSError, pa.ArrowException) as error:
+    except DAMAGED as error:
         raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 
 

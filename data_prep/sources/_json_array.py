@@ -24,7 +24,7 @@ def array(path: Path, key: str, source: str, log: DropLog) -> Iterator[dict[str,
     """
     try:
         yield from _objects(path, key)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         log.drop(source, path.name, DAMAGED_FILE)
 
 

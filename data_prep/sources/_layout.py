@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import tarfile
@@ -18,6 +19,9 @@ NO_PICTURE = "the picture is not in the folder"
 NO_NAME = "the line names no picture"
 DAMAGED_LINE = "the line is damaged or incomplete"
 DAMAGED_FILE = "the file is damaged or cut short"
+
+# Bytes of a cell of CSV: more than any caption, less than memory. The module's own limit would end at 131,072.
+csv.field_size_limit(16 * 1024**2)
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".JPG", ".JPEG", ".PNG")
 
@@ -94,7 +98,7 @@ def json_lines(path: Path, source: str, log: DropLog) -> Iterator[tuple[int, dic
                 continue
             try:
                 found = json.loads(line)
-            except ValueError:  # UnicodeDecodeError is one too
+            except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError too
                 found = None
             if isinstance(found, dict):
                 yield number, found

@@ -21,7 +21,7 @@ import numpy as np
 
 from data_prep.errors import UserError
 from data_prep.records import Cell, DropLog, Example, Picture
-from data_prep.sources._layout import NO_PICTURE
+from data_prep.sources._layout import NO_PICTURE, is_there
 from data_prep.sources._own_columns import Columns, licence_id, plain, text, texts
 from data_prep.sources._own_language import RowLanguages, Tongue
 from data_prep.sources._own_splits import decided, split_of
@@ -208,12 +208,12 @@ def _locate(part: Part, number: int, cells: Mapping[str, Any], key: str) -> _Pla
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", value):
         return _Place(None, key, value, IS_URL)
     path = Path(os.path.normpath(part.folder / value))
-    if "\\" in value and not path.exists():
+    if "\\" in value and not is_there(path):
         path = Path(os.path.normpath(part.folder / value.replace("\\", "/")))
     name = part.relative(path)
     if part.within and name.parts[:1] == ("..",):
         return _Place(None, key, value, OUTSIDE)
-    if not path.is_file():
+    if not is_there(path):
         missing = (
             f"{path}, made of the folder {part.folder} and of {value!r} in the column {column!r} of "
             f"{part.table.path.name}. Move the pictures there, mend the column, or name another: --column picture=NAME"

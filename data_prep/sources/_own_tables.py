@@ -91,11 +91,11 @@ class Separated:
         if not tabs:
             with self._open() as file:
                 first = self._guarded(file)
-                line = next(first)
-                if line.casefold().startswith("sep=") and len(line.strip()) == 5:
+                line = next(first, "")
+                if line.casefold().startswith("sep=") and len(line.strip()) == 5 and line[4] != '"':
                     self._separator, self._skip = line[4], 1
                 else:
-                    self._separator = max(",;\t|", key=lambda s: len(next(csv.reader([line], delimiter=s))))
+                    self._separator = max(",;\t|", key=lambda separator: _width(line, separator))
         head = next(self._cells(), (1, []))[1]
         self._names = [name.strip() for name in head]
         self.columns = tuple(name for name in self._names if name)
@@ -143,6 +143,13 @@ class Separated:
                 ) from error
 
 
+def _width(line: str, separator: str) -> int:
+    try:
+        return len(next(csv.reader([line], delimiter=separator), ()))
+    except csv.Error:  # a longer cell than may be
+        return 0
+
+
 def _unquoted(cell: str) -> str:
     inside = cell[1:-1]
     if len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inside.replace('""', ""):
@@ -185,20 +192,22 @@ class ParquetTable:
     twice = True
 
     def __init__(self, path: Path) -> None:
-        import pyarrow as pa
         import pyarrow.parquet as pq
+
+        from data_prep.arrow import DAMAGED
 
         try:
             schema = pq.read_schema(path)
-        except (OSError, pa.ArrowException) as error:
+        except DAMAGED as error:
             raise UserError(f"{path} is not a Parquet file, or is damaged: {error}") from error
         self.path = path
         self.columns = tuple(schema.names)
         self.pictures = tuple(column.name for column in schema if _holds_bytes(column.type))
 
     def rows(self, wanted: Sequence[str]) -> Iterator[tuple[int, Cells]]:
-        import pyarrow as pa
         import pyarrow.parquet as pq
+
+        from data_prep.arrow import DAMAGED
 
         columns = [name for name in wanted if name not in self.pictures]
         number = 0
@@ -211,7 +220,7 @@ class ParquetTable:
                     for cells in batch.to_pylist():
                         yield number, cells
                         number += 1
-        except (OSError, pa.ArrowException) as error:
+        except DAMAGED as error:
             raise UserError(f"{self.path} is damaged behind row {number}: {error}") from error
 
 

@@ -96,7 +96,7 @@ class BabelImageNet:
         # A class's index is its place among the ids in their order.
         order = first_file(root, _SYNSETS, f"*/{_SYNSETS}")
         if order:
-            lines = order.read_text(encoding="utf-8").splitlines()
+            lines = order.read_text(encoding="utf-8", errors="replace").splitlines()
             ids = {line.split()[0]: number for number, line in enumerate(lines) if line.strip()}
         else:
             ids = {folder.name: number for number, folder in enumerate(folders)}
@@ -145,7 +145,7 @@ def _table(root: Path) -> dict[str, Any]:
 def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path) from error
     if not isinstance(found, dict):
         raise _damaged(path)

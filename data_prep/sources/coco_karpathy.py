@@ -151,7 +151,7 @@ def _coco_35l(path: Path, locale: str, log: DropLog) -> Iterator[tuple[int, str]
                     item = json.loads(line)
                     if item["trg_lang"] == locale:
                         yield int(item["image_id"].split("_")[0]), str(item["translation_tokenized"])
-                except (ValueError, KeyError, TypeError, AttributeError):
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     log.drop(NAME, f"{path.name}:{number}", DAMAGED_LINE)
         except (OSError, EOFError):
             log.drop(NAME, path.name, DAMAGED_FILE)

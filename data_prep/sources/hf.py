@@ -7,6 +7,7 @@ other kinds are streamed through the library, which gives the pictures' bytes or
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,17 @@ NAME = "hf"
 _LAYOUT = "the id of a data set on the Hub, or a folder with a copy of one, that `datasets.load_dataset` reads"
 
 
+@contextmanager
+def _library(what: Path) -> Iterator[None]:
+    """Turns what the library raises, which is of many kinds, into a UserError that names what it read."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"The library datasets cannot read {what}: {error}. {NAME} takes {_LAYOUT}.") from error
+
+
 class _Streamed:
     """A split as the library streams it; pictures come as {bytes, path}, not decoded."""
 
@@ -33,9 +45,10 @@ class _Streamed:
     def __init__(self, builder: Any, split: str, path: Path) -> None:
         import datasets
 
-        rows = builder.as_streaming_dataset(split=split)
-        if rows.features is None:
-            rows = rows._resolve_features()
+        with _library(path):
+            rows = builder.as_streaming_dataset(split=split)
+            if rows.features is None:
+                rows = rows._resolve_features()
         features = rows.features
         self.path = path
         self.columns = tuple(features)
@@ -46,11 +59,12 @@ class _Streamed:
         self._rows = rows
 
     def rows(self, wanted: Sequence[str]) -> Iterator[tuple[int, Cells]]:
-        for number, row in enumerate(self._rows.select_columns(list(wanted))):
-            for name, labels in self._labels.items():
-                if row.get(name) is not None:
-                    row[name] = labels.int2str(row[name])
-            yield number, row
+        with _library(self.path):
+            for number, row in enumerate(self._rows.select_columns(list(wanted))):
+                for name, labels in self._labels.items():
+                    if row.get(name) is not None:
+                        row[name] = labels.int2str(row[name])
+                yield number, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,7 @@ def _builder(root: Path, config: str, tongue: Tongue) -> Any:
     """The library's builder of the data set's configuration. Reads no data."""
     import datasets
 
-    try:
+    with _library(root):
         names = datasets.get_dataset_config_names(str(root))
         if config and config not in names:
             raise UnknownNameError(f"configuration of {root}", config, names, "Mend --column config=.")
@@ -100,10 +114,6 @@ def _builder(root: Path, config: str, tongue: Tongue) -> Any:
                 f"{root} has {len(names)} configurations: {', '.join(names)}. Choose one: --column config={near}"
             )
         return datasets.load_dataset_builder(str(root), config or names[0])
-    except UserError:
-        raise
-    except Exception as error:  # the library raises many kinds
-        raise UserError(f"The library datasets cannot read {root}: {error}. {NAME} takes {_LAYOUT}.") from error
 
 
 def _tables(builder: Any, root: Path, tongue: Tongue) -> Iterator[tuple[str, Table]]:

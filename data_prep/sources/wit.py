@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from data_prep.records import DropLog, Example
 from data_prep.sources._base import About, Hub, Pointed
@@ -43,8 +43,6 @@ af an ar arz ast az azb ba bar be bg bn br bs ca ce ceb ckb cs cv cy da de el en
 hsb ht hu hy ia id io is it iw ja jv ka kk kn ko la lah lb lmo lt lv mg mk ml mn mr ms my nan nds ne nl nn no nv oc pa
 pl pt qu ro ru sco si sk sl sq sr sr-Latn sv sw ta te tg th tr tt uk ur uz vec vi vo war xmf yue zh zh-TW
 """
-# A row holds the page's first paragraphs.
-_LONGEST_FIELD = 16 * 1024**2
 
 _ABOUT = About(
     title="WIT, the Wikipedia-based image text data set",
@@ -87,17 +85,18 @@ def _upstream(root: Path, tables: list[Path], locale: str, log: DropLog) -> Iter
             if row.get("language") != locale:
                 continue
             address = row.get("image_url")
-            if not address or row.get(_CAPTION) is None:
+            parts = _parts(address)
+            if not address or parts is None or row.get(_CAPTION) is None:
                 log.drop(NAME, f"{path.name}:{number}", DAMAGED_LINE)
                 continue
-            picture = _picture(root / "images", address)
+            picture = _picture(root / "images", parts)
             if picture is None:
                 log.drop(NAME, address, NO_PICTURE)
                 continue
             yield Example(
                 picture=picture,
                 captions=captions(row[_CAPTION]),
-                concept=f"{NAME}-{unquote(urlsplit(address).path).removeprefix('/wikipedia/')}",
+                concept=f"{NAME}-{unquote(parts.path).removeprefix('/wikipedia/')}",
                 source=NAME,
                 licence=_LICENCE,
                 attribution=f"{_CREDIT}; {row.get('page_url') or address}",
@@ -107,7 +106,6 @@ def _upstream(root: Path, tables: list[Path], locale: str, log: DropLog) -> Iter
 
 def _lines(path: Path, log: DropLog) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields (row number from 1, row by column). A row may stretch over lines, in quotes."""
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8", errors="replace", newline="") as file:
@@ -116,8 +114,14 @@ def _lines(path: Path, log: DropLog) -> Iterator[tuple[int, dict[str, Any]]]:
         log.drop(NAME, path.name, DAMAGED_FILE)
 
 
-def _picture(images: Path, address: str) -> Path | None:
-    parts = urlsplit(address)
+def _parts(address: str | None) -> SplitResult | None:
+    try:
+        return urlsplit(address or "")
+    except ValueError:  # "Invalid IPv6 URL" and its like
+        return None
+
+
+def _picture(images: Path, parts: SplitResult) -> Path | None:
     host, below = parts.netloc, parts.path.lstrip("/")
     name = below.rsplit("/", 1)[-1]
     # wget keeps the address's escapes or not, as it is told.

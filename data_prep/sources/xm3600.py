@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from data_prep.errors import UserError
@@ -95,13 +96,15 @@ def _upstream(table: Path, root: Path, locale: str, log: DropLog) -> Iterator[Ex
 
 
 def _authors(path: Path) -> dict[str, str]:
-    """Photographers by image id; none if the file or its column Author is not there."""
+    """Photographers by image id, as far as the file can be read; none if it or its column Author is not there."""
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        return {
-            row["ImageID"]: row["Author"] for row in csv.DictReader(file) if row.get("ImageID") and row.get("Author")
-        }
+    found = {}
+    with path.open(encoding="utf-8", errors="replace", newline="") as file, suppress(csv.Error):
+        for row in csv.DictReader(file):
+            if row.get("ImageID") and row.get("Author"):
+                found[row["ImageID"]] = row["Author"]
+    return found
 
 
 SOURCE = XM3600()

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from data_prep import shards
+from data_prep.arrow import DAMAGED
 from data_prep.errors import UserError
 from data_prep.picture_files import KINDS, SAVE_AS, UNREADABLE, walk
 from data_prep.pictures import CANNOT_BE_READ, PictureError
@@ -169,7 +170,7 @@ class DataSet:
 def _read(path: Path, columns: list[str]) -> pa.Table:
     try:
         return shards.read(path, columns)
-    except (OSError, pa.ArrowException) as error:
+    except DAMAGED as error:
         raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 
 

@@ -10,15 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_prep.records import DropLog, Example
-from tests import fuzzing
-
-# What is no table; and so many tables of a folder are changed.
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".svg"}
-_TABLES = 3
-
-Walk = Callable[..., tuple[list[Example], list[tuple[str, str]]]]
-
 
 @pytest.fixture
 def lay(tmp_path: Path) -> Callable[[Mapping[str, str | bytes]], Path]:
@@ -55,32 +46,3 @@ def hub_table(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / "root"
 
     return write
-
-
-@pytest.fixture(scope="session")
-def walk() -> Walk:
-    """All examples of a source, held to the contract, and what it left out as (item, reason).
-
-    What a source reads well is then changed at random, file by file, and must be read or refused in order.
-    """
-
-    def read(source: Any, locale: str, root: Path) -> tuple[list[Example], list[tuple[str, str]]]:
-        log = DropLog()
-        examples = list(source.examples(locale, {"root": root}, log))
-        assert examples == list(source.examples(locale, {"root": root}, DropLog()))
-        licences = set(source.about.licences)
-        assert all(set(e.licence.split("+")) <= licences and e.attribution and e.concept for e in examples)
-        assert len({e.source for e in examples} | {d.source for d in log.drops}) <= 1
-        _fuzz(source, locale, root)
-        return examples, [(d.item, d.reason) for d in log.drops]
-
-    return read
-
-
-def _fuzz(source: Any, locale: str, root: Path) -> None:
-    files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
-    tables = [path for path in files if path.suffix.lower() not in _PICTURES]
-    for path in tables[:_TABLES]:
-        fuzzing.fuzz_in_place(
-            type(source).__name__, path, lambda: list(source.examples(locale, {"root": root}, DropLog()))
-        )

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from data_prep.errors import UserError
-from data_prep.records import DropLog, Example
+from data_prep.records import Example
 from data_prep.sources.babel_imagenet import SOURCE, class_names, templates
+from tests.data_prep.sources.walking import walk
 
 # A thousand ids in ImageNet's form; a class's index is its place among them.
 WNIDS = [f"n{1440764 + 3 * n:08}" for n in range(1000)]
 
 
 def read(root: Path, locale: str = "SW") -> tuple[list[Example], list[tuple[str, str]]]:
-    log = DropLog()
-    return list(SOURCE.examples(locale, {"root": root}, log)), [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, locale, root)
 
 
 @pytest.fixture

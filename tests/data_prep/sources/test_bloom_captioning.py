@@ -4,6 +4,7 @@ import pytest
 
 from data_prep.errors import UserError
 from data_prep.sources.bloom_captioning import SOURCE, spdx
+from tests.data_prep.sources.walking import walk
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def tables(hub_table):
     return write
 
 
-def test_a_row_has_its_own_licence_and_the_datas_split(lay, tables, walk):
+def test_a_row_has_its_own_licence_and_the_datas_split(lay, tables):
     tables("hau/train", ("p1", "Kare", "cc-by-nc"), ("p2", "Mage", "cc-by-sa"))
     tables("hau/validation", ("p3", "Kifi", "cc-by-nc-nd"))
     tables("hau/test", ("p4", None, "cc-by"))
@@ -69,7 +70,7 @@ def test_licences_are_named_by_spdx(licence, wanted):
     assert spdx(licence) == wanted
 
 
-def test_what_cannot_be_used_is_named(lay, tables, walk):
+def test_what_cannot_be_used_is_named(lay, tables):
     tables("hau/train", ("p1", "Kare", "ask"), ("p2", "Mage", "cc-by"), (None, "Kifi", "cc-by"), ("../x", "X", "cc-by"))
     root = lay({"images/p1.jpg": b"1", "x.jpg": b"x"})
     examples, drops = walk(SOURCE, "hau", root)
@@ -82,7 +83,7 @@ def test_what_cannot_be_used_is_named(lay, tables, walk):
     ]
 
 
-def test_what_is_missing_is_named(tables, walk):
+def test_what_is_missing_is_named(tables):
     root = tables("hau/train", ("p1", "Kare", "cc-by"))
     with pytest.raises(
         UserError, match=r"there is no images/ with the pictures in .*fetched by image_url, named by im"

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from data_prep.errors import UserError
-from data_prep.records import DropLog, Example
+from data_prep.records import Example
 from data_prep.sources.coco_karpathy import SOURCE
+from tests.data_prep.sources.walking import walk
 
 
 def read(root: Path, locale: str) -> tuple[list[Example], list[tuple[str, str]]]:
-    log = DropLog()
-    return list(SOURCE.examples(locale, {"root": root}, log)), [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, locale, root)
 
 
 def entry(number: int, split: str, *raw: str) -> dict:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import tracemalloc
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from data_prep.errors import UserError
 from data_prep.records import DropLog, Example
 from data_prep.sources.csv import SOURCE
+from tests.data_prep.sources.walking import walk
 
 
 @pytest.fixture
@@ -24,9 +24,7 @@ def folder(tmp_path: Path, make_picture) -> Path:
 
 
 def read(path: Path, locale: str = "sw", **columns: str) -> tuple[list[Example], list[tuple[str, str]]]:
-    log = DropLog()
-    found = list(replace(SOURCE, columns=columns).examples(locale, {"root": path}, log))
-    return found, [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, locale, path, **columns)
 
 
 def write(folder: Path, text: str, encoding: str = "utf-8", name: str = "captions.csv") -> Path:

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from data_prep.errors import UserError
-from data_prep.records import DropLog, Example
+from data_prep.records import Example
 from data_prep.sources.flickr30k_200 import SOURCE
+from tests.data_prep.sources.walking import walk
 
 
 def read(root: Path, locale: str = "hau_Latn") -> tuple[list[Example], list[tuple[str, str]]]:
-    log = DropLog()
-    return list(SOURCE.examples(locale, {"root": root}, log)), [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, locale, root)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -10,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep.errors import UserError
-from data_prep.records import DropLog, Example
+from data_prep.records import Example
 from data_prep.sources.folder import SOURCE
+from tests.data_prep.sources.walking import walk
 
 
 @pytest.fixture
@@ -31,9 +31,7 @@ def put(tmp_path: Path, make_picture):
 
 
 def read(root: Path, locale: str = "sw", **columns: str) -> tuple[list[Example], list[tuple[str, str]]]:
-    log = DropLog()
-    found = list(replace(SOURCE, columns=columns).examples(locale, {"root": root}, log))
-    return found, [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, locale, root, **columns)
 
 
 def by_the_hub(root: Path, cache: Path) -> dict[str, tuple[str, str]]:

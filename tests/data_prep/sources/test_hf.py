@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -9,8 +8,9 @@ import pytest
 
 from data_prep import pictures
 from data_prep.errors import UserError
-from data_prep.records import Cell, DropLog, Example
+from data_prep.records import Cell, Example
 from data_prep.sources.hf import SOURCE
+from tests.data_prep.sources.walking import walk
 
 FEATURES = datasets.Features(
     {
@@ -42,9 +42,7 @@ def rows(make_picture):
 
 
 def read(root: Path, locale: str = "sw", **columns: str) -> tuple[list[Example], list[tuple[str, str]]]:
-    log = DropLog()
-    found = list(replace(SOURCE, columns=columns).examples(locale, {"root": root}, log))
-    return found, [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, locale, root, **columns)
 
 
 def test_parquet_as_the_library_publishes_it_is_read_by_cells(tmp_path, rows):

@@ -7,13 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep.errors import UserError
-from data_prep.records import DropLog, Example
+from data_prep.records import Example
 from data_prep.sources.laion_coco_nllb import SOURCE
+from tests.data_prep.sources.walking import walk
 
 
 def read(root: Path, locale: str = "swh_Latn") -> tuple[list[Example], list[tuple[str, str]]]:
-    log = DropLog()
-    return list(SOURCE.examples(locale, {"root": root}, log)), [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, locale, root)
 
 
 def write(path: Path, *rows: tuple[str | None, str, str, list[list[str]]]) -> None:

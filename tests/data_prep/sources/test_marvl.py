@@ -8,6 +8,7 @@ from data_prep.errors import UserError
 from data_prep.pictures import read
 from data_prep.records import Cell
 from data_prep.sources.marvl import SOURCE
+from tests.data_prep.sources.walking import walk
 
 STATEMENT = {
     "concept": "10-Nyumba_ya_udongo",
@@ -22,7 +23,7 @@ STATEMENT = {
 }
 
 
-def test_a_picture_is_captioned_with_the_concept_it_was_chosen_for(lay, walk):
+def test_a_picture_is_captioned_with_the_concept_it_was_chosen_for(lay):
     root = lay(
         {
             "marvl-annotations/marvl-sw.jsonl": json.dumps(STATEMENT) + "\n",
@@ -47,7 +48,7 @@ def test_a_picture_is_captioned_with_the_concept_it_was_chosen_for(lay, walk):
     assert walk(SOURCE, "sw", root / "marvl-images")[0] == examples
 
 
-def test_what_cannot_be_used_is_named(lay, walk):
+def test_what_cannot_be_used_is_named(lay):
     root = lay(
         {
             "marvl-images/zh/images/1-麻雀/1-0.jpg": b"a",
@@ -63,7 +64,7 @@ def test_what_cannot_be_used_is_named(lay, walk):
     ]
 
 
-def test_the_hubs_tables_give_each_picture_once(hub_table, walk, make_picture):
+def test_the_hubs_tables_give_each_picture_once(hub_table, make_picture):
     pictures = {"1-0.jpg": make_picture("red"), "1-1.jpg": make_picture("green"), "2-0.jpg": make_picture("blue")}
     left, right = ["1-0.jpg", "1-1.jpg", "2-0.jpg"], ["1-1.jpg", "1-0.jpg", None]
     columns = {
@@ -96,7 +97,7 @@ def test_the_hubs_tables_give_each_picture_once(hub_table, walk, make_picture):
     assert drops == [("2-Taş_ev/", "the row has no image id")]
 
 
-def test_a_language_that_is_not_there_is_answered_with_the_layout(lay, walk):
+def test_a_language_that_is_not_there_is_answered_with_the_layout(lay):
     root = lay({"marvl-images/sw/images/2-Ndege/2-0.jpg": b"a"})
     missing = r"marvl: there is neither marvl-images/ta/images/ nor data/ta-\*\.parquet in .*It reads marvl-images/LANG"
     with pytest.raises(UserError, match=missing):

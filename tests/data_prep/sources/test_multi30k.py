@@ -8,6 +8,7 @@ from data_prep.errors import UserError
 from data_prep.pictures import read
 from data_prep.records import Cell
 from data_prep.sources.multi30k import SOURCE
+from tests.data_prep.sources.walking import walk
 
 TASK = "data/task1"
 
@@ -39,7 +40,7 @@ FILES = {
 }
 
 
-def test_the_repositorys_files_with_flickr30ks_pictures(lay, walk):
+def test_the_repositorys_files_with_flickr30ks_pictures(lay):
     root = lay(FILES)
     examples, drops = walk(SOURCE, "de", root)
     assert [(e.captions, e.captions_en, e.split) for e in examples] == [
@@ -55,11 +56,11 @@ def test_the_repositorys_files_with_flickr30ks_pictures(lay, walk):
     assert drops == [("10002456.jpg", "the picture is not in the folder")]
 
 
-def test_czech_has_no_captions_for_the_test_sets_of_2017(lay, walk):
+def test_czech_has_no_captions_for_the_test_sets_of_2017(lay):
     assert [e.captions[0] for e in walk(SOURCE, "cs", lay(FILES))[0]] == ["Dva muži.", "Skupina.", "Klobouk."]
 
 
-def test_captions_that_do_not_fit_the_pictures_are_never_paired(lay, walk):
+def test_captions_that_do_not_fit_the_pictures_are_never_paired(lay):
     root = lay({**FILES, f"{TASK}/raw/train.de.gz": lines("Zwei Männer.")})
     with pytest.raises(UserError, match=r"train\.txt has 2 lines and .*train\.de\.gz has 1"):
         walk(SOURCE, "de", root)
@@ -67,14 +68,14 @@ def test_captions_that_do_not_fit_the_pictures_are_never_paired(lay, walk):
     assert [e.captions_en for e in walk(SOURCE, "de", root)[0] if e.split == "train"] == [()]
 
 
-def test_a_language_without_files_is_answered_with_the_layout(lay, walk):
+def test_a_language_without_files_is_answered_with_the_layout(lay):
     with pytest.raises(
         UserError, match=r"multi30k: there is no data/task1/raw/train\.fr\.gz in .*It reads data/task1/r"
     ):
         walk(SOURCE, "fr", lay(FILES))
 
 
-def test_the_hubs_rows_are_numbered_through_their_files(hub_table, walk, make_picture):
+def test_the_hubs_rows_are_numbered_through_their_files(hub_table, make_picture):
     def table(name: str, german: list[str], colours: list[str]):
         texts = {"en": [f"en {g}" for g in german], "cs": german, "de": german, "fr": german}
         return hub_table(f"data/{name}.parquet", {**texts, "image": [make_picture(c) for c in colours]})

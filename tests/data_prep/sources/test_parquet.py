@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,14 +7,13 @@ import pytest
 
 from data_prep import pictures
 from data_prep.errors import UserError
-from data_prep.records import Cell, DropLog
+from data_prep.records import Cell
 from data_prep.sources.parquet import SOURCE
+from tests.data_prep.sources.walking import walk
 
 
 def read(path, **columns):
-    log = DropLog()
-    examples = list(replace(SOURCE, columns=columns).examples("sw", {"root": path}, log))
-    return examples, [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, "sw", path, **columns)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "the Hub's struct"])

@@ -9,13 +9,13 @@ import pytest
 
 from data_prep import pictures
 from data_prep.errors import UserError
-from data_prep.records import Cell, DropLog, Example, Region
+from data_prep.records import Cell, Example, Region
 from data_prep.sources.visual_genome import SOURCE
+from tests.data_prep.sources.walking import walk
 
 
 def read(root: Path, locale: str) -> tuple[list[Example], list[tuple[str, str]]]:
-    log = DropLog()
-    return list(SOURCE.examples(locale, {"root": root}, log)), [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, locale, root)
 
 
 def seen(examples: list[Example]) -> list[tuple]:

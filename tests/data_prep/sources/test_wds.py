@@ -15,6 +15,7 @@ from data_prep import pictures
 from data_prep.errors import UserError
 from data_prep.records import DropLog, Example, Slice
 from data_prep.sources.wds import SOURCE, expand
+from tests.data_prep.sources.walking import walk
 
 
 def write(path: Path, *samples: dict[str, object], **how: object) -> Path:
@@ -36,9 +37,7 @@ def raw(path: Path, *members: tuple[str, bytes]) -> Path:
 
 
 def read(root: Path, locale: str = "sw", **columns: str) -> tuple[list[Example], list[tuple[str, str]]]:
-    log = DropLog()
-    found = list(replace(SOURCE, columns=columns).examples(locale, {"root": root}, log))
-    return found, [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, locale, root, **columns)
 
 
 def test_samples_are_those_that_the_library_reads(tmp_path, make_picture):

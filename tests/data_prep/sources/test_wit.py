@@ -7,6 +7,7 @@ import pytest
 from data_prep.errors import UserError
 from data_prep.pictures import read
 from data_prep.sources.wit import SOURCE
+from tests.data_prep.sources.walking import walk
 
 HEADER = (
     "language page_url image_url page_title section_title hierarchical_section_title caption_reference_description "
@@ -37,7 +38,7 @@ def table(*rows: str) -> bytes:
     return gzip.compress(("\t".join(COLUMNS) + "\n" + "".join(rows)).encode())
 
 
-def test_upstreams_tables_with_downloaded_pictures(lay, walk):
+def test_upstreams_tables_with_downloaded_pictures(lay):
     train = table(
         row("sw", "a/a1/Dog.jpg", "Mbwa mkubwa", context='"Mbwa ni\nmnyama ""wa"" nyumbani."'),
         row("en", "a/a1/Dog.jpg", "A big dog", "Dog"),
@@ -73,7 +74,7 @@ def test_upstreams_tables_with_downloaded_pictures(lay, walk):
     assert drops == [(COMMONS + "c/c3/Lost.jpg", "the picture is not in the folder")]
 
 
-def test_a_cut_table_is_read_as_far_as_it_goes(lay, walk):
+def test_a_cut_table_is_read_as_far_as_it_goes(lay):
     pictures = {f"images/{n}.jpg": b"x" for n in range(3000)}
     whole = table(*(row("sw", f"a/a1/{n}.jpg", f"picha {n * 7919 % 3001}") for n in range(3000)))
     root = lay({"wit_v1.train.all-00000-of-00010.tsv.gz": whole[: len(whole) // 2], **pictures})
@@ -84,7 +85,7 @@ def test_a_cut_table_is_read_as_far_as_it_goes(lay, walk):
 
 
 @pytest.mark.parametrize("image", ["../../../../secret.jpg", "..%2Fsecret.jpg", "%2E%2E/../%2E%2E/../secret.jpg"])
-def test_an_address_leads_to_no_file_outside_the_pictures(lay, walk, image):
+def test_an_address_leads_to_no_file_outside_the_pictures(lay, image):
     root = lay(
         {
             "wit_v1.train.all-00000-of-00010.tsv.gz": table(row("sw", image, "siri")),
@@ -95,7 +96,7 @@ def test_an_address_leads_to_no_file_outside_the_pictures(lay, walk, image):
     assert walk(SOURCE, "sw", root) == ([], [(COMMONS + image, "the picture is not in the folder")])
 
 
-def test_the_hubs_tables(hub_table, walk, make_picture):
+def test_the_hubs_tables(hub_table, make_picture):
     for language, texts in (("id", [["Anjing"], []]), ("en", [["A dog"], ["A cat"]])):
         root = hub_table(
             f"data/{language}-00000-of-00001.parquet",

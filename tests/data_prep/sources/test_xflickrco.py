@@ -9,15 +9,15 @@ import pytest
 
 from data_prep import pictures
 from data_prep.errors import UserError
-from data_prep.records import Cell, DropLog, Example
+from data_prep.records import Cell, Example
 from data_prep.sources.xflickrco import SOURCE
+from tests.data_prep.sources.walking import walk
 
 FLICKR, COCO = "LicenseRef-Flickr30k-images+CC-BY-SA-4.0", "LicenseRef-COCO-images+CC-BY-SA-4.0"
 
 
 def read(root: Path, locale: str = "id") -> tuple[list[Example], list[tuple[str, str]]]:
-    log = DropLog()
-    return list(SOURCE.examples(locale, {"root": root}, log)), [(d.item, d.reason) for d in log.drops]
+    return walk(SOURCE, locale, root)
 
 
 def lines(path: Path, *items: dict | str) -> None:

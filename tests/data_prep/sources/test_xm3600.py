@@ -10,6 +10,7 @@ from data_prep.errors import UserError
 from data_prep.pictures import read
 from data_prep.records import Cell, Slice
 from data_prep.sources.xm3600 import SOURCE
+from tests.data_prep.sources.walking import walk
 
 
 def line(key: str, **texts: list[str]) -> str:
@@ -29,7 +30,7 @@ DOG = line("00a0b916fd5941a3", sw=["Mbwa mkubwa.", "Mbwa"], en=["A big dog."], m
 CAT = line("01c715ada9a9b193", sw=["Paka."], en=["A cat.", "One cat."], mi=[])
 
 
-def test_upstreams_files(lay, walk, make_picture):
+def test_upstreams_files(lay, make_picture):
     root = lay(
         {
             "captions.jsonl": DOG + CAT,
@@ -51,7 +52,7 @@ def test_upstreams_files(lay, walk, make_picture):
     assert [e.captions for e in walk(SOURCE, "en", root)[0]] == [("A big dog.",), ("A cat.", "One cat.")]
 
 
-def test_pictures_may_stay_in_an_archive_that_is_not_compressed(lay, walk, make_picture):
+def test_pictures_may_stay_in_an_archive_that_is_not_compressed(lay, make_picture):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         info = tarfile.TarInfo("./00a0b916fd5941a3.jpg")
@@ -63,12 +64,12 @@ def test_pictures_may_stay_in_an_archive_that_is_not_compressed(lay, walk, make_
     assert drops == [("01c715ada9a9b193", "the picture is not in the folder")]
 
 
-def test_a_packed_archive_is_answered_with_how_to_unpack_it(lay, walk):
+def test_a_packed_archive_is_answered_with_how_to_unpack_it(lay):
     with pytest.raises(UserError, match=r"images\.tgz must be unpacked: mkdir images; tar -xzf images\.tgz -C images"):
         walk(SOURCE, "sw", lay({"captions.jsonl": DOG, "images.tgz": b"\x1f\x8b"}))
 
 
-def test_damaged_lines_are_named_and_the_rest_goes_on(lay, walk, make_picture):
+def test_damaged_lines_are_named_and_the_rest_goes_on(lay, make_picture):
     text = DOG[:40] + "\n" + json.dumps({"image/key": "x"}) + "\n" + CAT
     examples, drops = walk(
         SOURCE, "sw", lay({"captions.jsonl": text, "images/01c715ada9a9b193.jpg": make_picture("grey")})
@@ -77,7 +78,7 @@ def test_damaged_lines_are_named_and_the_rest_goes_on(lay, walk, make_picture):
     assert drops == [(f"captions.jsonl:{n}", "the line is damaged or incomplete") for n in (1, 2)]
 
 
-def test_the_hubs_tables(hub_table, walk, make_picture):
+def test_the_hubs_tables(hub_table, make_picture):
     keys = ["00a0b916fd5941a3", "01c715ada9a9b193", None]
     for language, texts in (("sw", [["Mbwa", " "], ["Paka"], ["?"]]), ("en", [["A dog"], ["A cat"], ["?"]])):
         root = hub_table(
@@ -101,6 +102,6 @@ def test_the_hubs_tables(hub_table, walk, make_picture):
         walk(SOURCE, "te", root)
 
 
-def test_a_language_it_does_not_have_is_an_error_with_those_it_has(lay, walk):
+def test_a_language_it_does_not_have_is_an_error_with_those_it_has(lay):
     with pytest.raises(UserError, match=r"xm3600 has no language 'yo'\. It has ar, bn, .*, zh\."):
         walk(SOURCE, "yo", lay({"captions.jsonl": DOG}))

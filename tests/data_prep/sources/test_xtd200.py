@@ -4,6 +4,7 @@ import pytest
 
 from data_prep.errors import UserError
 from data_prep.sources.xtd200 import SOURCE
+from tests.data_prep.sources.walking import walk
 
 NAMES = "COCO_train2014_000000000009.jpg\nCOCO_val2014_000000129945.jpg\n"
 FILES = {
@@ -15,7 +16,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("folder", ["data/xtd200", "XTD10", "Cross-lingual-Test-Dataset-XTD10/XTD10", "."])
-def test_captions_are_machine_translations_of_xtd10s_pictures(lay, walk, folder):
+def test_captions_are_machine_translations_of_xtd10s_pictures(lay, folder):
     root = lay({**FILES, f"{folder}/test_image_names.txt": NAMES, "MIC/test_1kcaptions_en.txt": "a dog\na cat\n"})
     (dog, cat), drops = walk(SOURCE, "swh_Latn", root)
     assert drops == []
@@ -25,7 +26,7 @@ def test_captions_are_machine_translations_of_xtd10s_pictures(lay, walk, folder)
     assert dog.picture == root / "coco" / "train2014" / "COCO_train2014_000000000009.jpg"
 
 
-def test_what_is_missing_is_named(lay, walk):
+def test_what_is_missing_is_named(lay):
     with pytest.raises(
         UserError, match=r"xtd200: there is no test_image_names\.txt in .*It reads data/xtd200/LANGUAGE"
     ):

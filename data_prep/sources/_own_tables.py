@@ -99,6 +99,8 @@ class Separated:
         head = next(self._cells(), (1, []))[1]
         self._names = [name.strip() for name in head]
         self.columns = tuple(name for name in self._names if name)
+        if not self.columns:
+            raise UserError(f"{path}: its first line names no columns. Write their names there: image,caption")
         twins = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if twins:
             raise UserError(f"{path} has more than one column called {', '.join(twins)}. Rename all but one.")

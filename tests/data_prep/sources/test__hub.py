@@ -49,6 +49,28 @@ def test_a_damaged_file_is_named_and_the_next_is_read(hub_table):
     assert [(d.source, d.item, d.reason) for d in log.drops] == [("s", path.name, "the file is damaged or cut short")]
 
 
+def test_wrong_bits_in_a_files_end_are_damage(hub_table):
+    # The names and kinds of columns lie there without a checksum.
+    root = hub_table("data/a.parquet", {"name": ["Mbwa"]}, ())
+    path = root / "data" / "a.parquet"
+    whole = path.read_bytes()
+    kinds, missing = set(), []
+    for place in range(len(whole) * 8 // 2, len(whole) * 8):
+        data = bytearray(whole)
+        data[place // 8] ^= 1 << place % 8
+        path.write_bytes(data)
+        log = DropLog()
+        try:
+            found = [row["name"] for *_, row in rows(root, "data/*.parquet", ("name",), "s", log)]
+        except UserError as error:
+            missing.append(str(error))
+            continue
+        assert all(isinstance(name, str | None) for name in found)
+        kinds.update(d.reason for d in log.drops)
+    assert kinds == {"the file is damaged or cut short"}
+    assert all("has no column name" in error for error in missing)
+
+
 def test_what_the_user_can_mend_is_said(hub_table, lay):
     root = hub_table("data/a.parquet", {"n": [1], "m": [2]})
     with pytest.raises(UserError, match=r"a\.parquet has no column caption; it has n, m\."):

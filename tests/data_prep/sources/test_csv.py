@@ -71,6 +71,26 @@ def test_excels_line_that_names_the_separator_is_understood(folder):
     assert dog.captions == ("Mbwa, na paka",)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\ufeff", r"its first line names no columns"),
+        ('sep="\r\nimage,caption\r\n', r"captions\.csv"),
+        ("image," + "a" * 17_000_000, r"captions\.csv, line 1: field larger than field limit"),
+    ],
+)
+def test_a_first_line_that_names_no_columns_is_an_error(folder, text, message):
+    with pytest.raises(UserError, match=message):
+        read(write(folder, text))
+
+
+def test_a_name_longer_than_files_have_is_a_picture_that_is_not_there_and_a_caption_may_be_of_megabytes(folder):
+    rows = f"image,caption\nimg/a.png,{'mbwa ' * 400_000}\nimg/{'b' * 300}.png,Paka\n"
+    (dog,), drops = read(write(folder, rows))
+    assert dog.captions == ("mbwa " * 399_999 + "mbwa",)
+    assert drops == [(f"img/{'b' * 300}.png", "the picture is not in the folder")]
+
+
 def test_rows_of_one_picture_become_one_example_wherever_they_are(folder):
     path = write(
         folder,

@@ -7,6 +7,7 @@ import pytest
 from data_prep.errors import UserError
 from data_prep.records import DropLog
 from data_prep.sources.jsonl import SOURCE
+from tests.data_prep.sources.walking import walk
 
 
 def test_lines_need_not_all_have_all_keys_and_damaged_ones_are_dropped(tmp_path, make_picture):
@@ -23,14 +24,13 @@ def test_lines_need_not_all_have_all_keys_and_damaged_ones_are_dropped(tmp_path,
         json.dumps({"path": "d.png", "captions": "Ndege\u2028mdogo"}, ensure_ascii=False).encode(),
     ]
     (tmp_path / "captions.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\n".join(lines))
-    log = DropLog()
-    examples = list(SOURCE.examples("sw", {"root": tmp_path / "captions.jsonl"}, log))
+    examples, drops = walk(SOURCE, "sw", tmp_path / "captions.jsonl")
     assert [(e.concept, e.captions) for e in examples] == [
         ("jsonl-a", ()),
         ("jsonl-7", ("Mbwa", "Mbwa mkubwa")),
         ("jsonl-d", ("Ndege\u2028mdogo",)),
     ]
-    assert [(d.item, d.reason) for d in log.drops] == [
+    assert drops == [
         ("captions.jsonl:4", "the line is damaged or incomplete"),
         ("captions.jsonl:5", "the line is damaged or incomplete"),
         ("captions.jsonl:6", "the line is damaged or incomplete"),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from data_prep.records import DropLog
 from data_prep.sources.tsv import SOURCE
+from tests.data_prep.sources.walking import walk
 
 
 def test_quotation_marks_count_only_around_a_whole_cell(tmp_path, make_picture):
@@ -15,10 +15,7 @@ def test_quotation_marks_count_only_around_a_whole_cell(tmp_path, make_picture):
         'a.png\t"Paka" na "mbwa"',
     ]
     (tmp_path / "captions.tsv").write_text("\r\n".join(lines), encoding="utf-8-sig")
-    log = DropLog()
-    (dog,) = SOURCE.examples("sw", {"root": tmp_path / "captions.tsv"}, log)
+    (dog,), drops = walk(SOURCE, "sw", tmp_path / "captions.tsv")
     assert dog.captions == ('"Karibu" alisema', 'Mbwa "mkubwa"', '"', '"Paka" na "mbwa"')
     assert (dog.source, dog.concept, dog.attribution) == ("tsv", "tsv-a", "captions.tsv")
-    assert [(d.item, d.reason) for d in log.drops] == [
-        ("captions.tsv:4", "the row has more or fewer cells than there are columns")
-    ]
+    assert drops == [("captions.tsv:4", "the row has more or fewer cells than there are columns")]

@@ -96,6 +96,12 @@ def test_an_address_leads_to_no_file_outside_the_pictures(lay, image):
     assert walk(SOURCE, "sw", root) == ([], [(COMMONS + image, "the picture is not in the folder")])
 
 
+def test_an_address_that_is_none_is_a_damaged_line(lay):
+    name = "wit_v1.train.all-00000-of-00010.tsv.gz"
+    root = lay({name: table(row("sw", "", "siri").replace(COMMONS, "https://[::1/")), "images/x.jpg": b"x"})
+    assert walk(SOURCE, "sw", root) == ([], [(f"{name}:1", "the line is damaged or incomplete")])
+
+
 def test_the_hubs_tables(hub_table, make_picture):
     for language, texts in (("id", [["Anjing"], []]), ("en", [["A dog"], ["A cat"]])):
         root = hub_table(

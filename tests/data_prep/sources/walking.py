@@ -42,7 +42,6 @@ def walk(source: Any, locale: str, root: Path, **columns: str) -> tuple[list[Exa
 def _fuzz(source: Any, locale: str, root: Path) -> None:
     files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
     tables = [path for path in files if path.suffix.lower() not in _PICTURES]
+    name = getattr(source, "name", type(source).__name__)
     for path in tables[:_TABLES]:
-        fuzzing.fuzz_in_place(
-            type(source).__name__, path, lambda: list(source.examples(locale, {"root": root}, DropLog()))
-        )
+        fuzzing.fuzz_in_place(name, path, lambda: list(source.examples(locale, {"root": root}, DropLog())))

@@ -14,11 +14,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
+import torch
+
 from data_prep.errors import UserError
+from mlilt.training.device import PeakMemory
 
 CASES = int(os.environ.get("MLILT_FUZZ_CASES", "3"))
 # Seconds after which a case counts as hanging.
 LIMIT_S = 10.0
+# Bytes by which the process may grow while a valid input's cases are read: a decoded picture of the largest size allowed.
+MEMORY = 512 * 1024**2
 # Where counts are added up, a line a file, if this is set.
 COUNTS = os.environ.get("MLILT_FUZZ_COUNTS")
 
@@ -158,6 +164,7 @@ def fuzz(
     """
     draws = random.Random(f"{name} {len(seed)}")
     found: Counter[str] = Counter()
+    before, peak = psutil.Process().memory_info().rss, PeakMemory(torch.device("cpu"))
     for number in range(cases):
         case = mutated(seed, draws)
         try:
@@ -174,6 +181,8 @@ def fuzz(
                 (kept / f"{name.replace('/', '-')}-{number}").write_bytes(case)
             error.add_note(f"{name}, case {number}: {case[:300]!r}")
             raise
+    grown = peak.rss() - before
+    assert grown < MEMORY, f"{name}: {grown / 1024**2:.0f} MB more were needed"
     if COUNTS:
         with Path(COUNTS).open("a", encoding="utf-8") as file:
             file.writelines(f"{name}\t{what}\t{count}\n" for what, count in found.items())

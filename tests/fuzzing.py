@@ -23,7 +23,7 @@ from mlilt.training.device import PeakMemory
 CASES = int(os.environ.get("MLILT_FUZZ_CASES", "3"))
 # Seconds after which a case counts as hanging.
 LIMIT_S = 10.0
-# Bytes by which the process may grow while a valid input's cases are read: a decoded picture of the largest size allowed.
+# Bytes by which the process may grow while a valid input's cases are read: a decoded picture of the largest size.
 MEMORY = 512 * 1024**2
 # Where counts are added up, a line a file, if this is set.
 COUNTS = os.environ.get("MLILT_FUZZ_COUNTS")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import unicodedata
 from collections.abc import Sequence
 from html import escape
@@ -27,6 +28,8 @@ FONTS = Resource(
 
 _COLUMNS, _ROWS, _CELL, _TEXT = 6, 4, 150, 46
 _GAP = 14
+# Characters that XML 1.0 (2.2) has no place for, not even as a number.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def choose(examples: Sequence[Example], count: int = _COLUMNS * _ROWS) -> list[Example]:
@@ -66,7 +69,7 @@ def draw(examples: Sequence[Example], direction: str = "ltr", offline: bool = Fa
         for line, text in enumerate(_wrap(example.captions[0])):
             cells.append(
                 f'<text x="{x + _CELL / 2}" y="{y + _CELL + 18 + 18 * line}" text-anchor="middle" '
-                f'direction="{direction}">{escape(mark + text + mark)}</text>'
+                f'direction="{direction}">{escape(mark + _NOT_XML.sub(chr(0xFFFD), text) + mark)}</text>'
             )
     height = -(-len(examples) // _COLUMNS) * (_CELL + _TEXT + _GAP) + _GAP
     svg = (

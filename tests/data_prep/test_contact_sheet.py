@@ -78,6 +78,13 @@ def test_captions_are_wrapped_into_two_lines_and_what_is_too_much_is_marked(capt
 VIRAMAS = "\u1039\u094d"
 
 
+def test_what_xml_has_no_place_for_is_drawn_as_lost_characters(example):
+    given, lost = (
+        draw([example(text)], offline=True, progress=False) for text in ("a\x00\ufffe\ud800b", "a\ufffd\ufffd\ufffdb")
+    )
+    assert given == lost
+
+
 @given(st.text(st.sampled_from("aကम\u102f\u0301" + VIRAMAS), min_size=2, max_size=12), st.data())
 def test_a_cut_takes_no_letter_its_marks_and_no_conjunct_its_second_letter(text, data):
     length = data.draw(st.integers(1, len(text) - 1))

@@ -206,6 +206,31 @@ def test_pictures_of_two_folders_with_the_same_names_are_different_concepts(mini
     assert len({row["concept"] for row in rows(made.folder)}) == 2
 
 
+def test_captions_of_any_characters_and_a_megabyte_are_kept_as_they_should_be_or_left_out(
+    miniature, tmp_path, make_picture
+):
+    kept = {
+        "controls": ("ndege\x00\x07\x1b mwekundu", "ndege mwekundu"),
+        "bidirectional": ("\u202emti mrefu\u202c", "\u202emti mrefu\u202c"),
+        "joiner": ("\u0915\u094d\u200d\u0937 samaki", "\u0915\u094d\u200d\u0937 samaki"),
+        "mark": ("\ufeffkuku mdogo", "kuku mdogo"),
+        "no character": ("ngombe \ufffe\uffff\U0010ffff mkali", "ngombe \ufffe\uffff\U0010ffff mkali"),
+        "composed": ("simba e\u0301", "simba \xe9"),
+    }
+    lost = {"half a pair": "mbwa \ud800 mkubwa", "long": "paka " * 200_000}
+    lines = []
+    for number, (name, text) in enumerate([*((n, given) for n, (given, _) in kept.items()), *lost.items()]):
+        (tmp_path / f"{name}.png").write_bytes(make_picture(f"#{30 * number:02x}4080"))
+        lines.append(json.dumps({"image": f"{name}.png", "caption": text}))
+    (tmp_path / "c.jsonl").write_text("\n".join(lines), encoding="ascii")
+    made = make(tmp_path / "sw", source=[f"jsonl:{tmp_path / 'c.jsonl'}"])
+    assert sorted(row["captions"] for row in rows(made.folder)) == sorted([text] for _, text in kept.values())
+    assert reasons(made.folder) == {
+        ("jsonl", "jsonl-half a pair"): "the caption is not UTF-8, or lost characters (U+FFFD)",
+        ("jsonl", "jsonl-long"): "the caption has more than 1000 characters",
+    }
+
+
 def test_nothing_left_of_ones_own_pictures_shows_what_was_expected_and_leaves_nothing_behind(
     miniature, tmp_path, make_picture
 ):

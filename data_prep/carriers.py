@@ -34,6 +34,8 @@ from data_prep.unpack import unpack
 TIMEOUT_S = 600
 STALL_S = 30
 PROBE_S = 20
+# Bytes after which a download is none of ours: the largest carrier is a tenth of that.
+LARGEST = 4 * 1024**3
 RETRIES = 3
 
 
@@ -229,6 +231,8 @@ class Https:
                 while chunk := answer.read(1 << 20):
                     out.write(chunk)
                     progress.advance(len(chunk))
+                    if out.tell() > LARGEST:
+                        raise CarrierError(f"{self.url} does not end: more than {LARGEST:,} bytes came")
         if expected and path.stat().st_size != expected:
             raise ValueError(f"the download stopped at {path.stat().st_size} of {expected} bytes")
 

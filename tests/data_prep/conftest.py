@@ -137,6 +137,23 @@ class Server:
         return handle
 
     @staticmethod
+    def to(place: str) -> Handle:
+        def handle(request: BaseHTTPRequestHandler) -> None:
+            request.send_response(302)
+            request.send_header("Location", place)
+            request.end_headers()
+
+        return handle
+
+    @staticmethod
+    def endless(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        with suppress(OSError):  # until the other side hangs up
+            while True:
+                request.wfile.write(bytes(1 << 16))
+
+    @staticmethod
     def half_in_chunks(data: bytes) -> Handle:
         """Sends half in chunked encoding and hangs up without the final chunk."""
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -128,6 +129,42 @@ def test_a_download_that_stops_is_tried_again_with_growing_pauses(empty_cache, s
     url = server.answer("/x.tgz", server.half(data), server.whole(b"busy", status=503), server.whole(data))
     assert fetch(resource(https(url, data)), progress=False).is_dir()
     assert waits == [1, 2]
+
+
+def test_a_download_that_stalls_is_tried_again_and_given_up(empty_cache, server, archives, waits, monkeypatch):
+    monkeypatch.setattr(carriers, "STALL_S", 0.2)
+    never = threading.Event()
+    data = archives.tgz(MEMBERS)
+    url = server.answer("/x.tgz", server.half(data, then=never), server.half(data, then=never), server.whole(data))
+    try:
+        assert fetch(resource(https(url, data)), progress=False).is_dir()
+        assert waits == [1, 2]
+        other = server.answer("/y.tgz", server.half(data, then=never))
+        with pytest.raises(FetchError, match=r"/y\.tgz: .*timed out"):
+            fetch(replace(resource(https(other, data)), name="other"), progress=False)
+    finally:
+        never.set()
+    assert leftovers(empty_cache) == [resource().folder.name]
+
+
+def test_redirections_are_followed_but_not_in_circles_nor_into_files(empty_cache, server, archives, waits, tmp_path):
+    data = archives.tgz(MEMBERS)
+    end = server.answer("/x.tgz", server.whole(data))
+    assert fetch(resource(https(server.answer("/a", server.to(end)), data)), progress=False).is_dir()
+    (tmp_path / "x.tgz").write_bytes(data)
+    for place, said in ((server.address + "/b", "infinite loop"), ((tmp_path / "x.tgz").as_uri(), "is not allowed")):
+        begin = server.answer("/b", server.to(place))
+        with pytest.raises(FetchError, match=said):
+            fetch(replace(resource(https(begin, data)), name="other"), progress=False)
+
+
+def test_a_download_without_end_is_ended(empty_cache, server, waits, monkeypatch):
+    monkeypatch.setattr(carriers, "LARGEST", 3 << 20)
+    url = server.answer("/x.tgz", server.endless)
+    with pytest.raises(FetchError, match=r"does not end: more than 3,145,728 bytes came"):
+        fetch(resource(https(url)), progress=False)
+    assert waits == []
+    assert leftovers(empty_cache) == []
 
 
 def test_a_file_that_is_not_there_is_not_asked_for_again(empty_cache, server, waits):

@@ -15,7 +15,7 @@ def note(event, arguments):
         # Processes on this machine talk to each other by files and by loopback.
         local = isinstance(whom, (str, bytes)) and event in ("socket.connect", "socket.sendto")
         host = whom[0] if isinstance(whom, tuple) else whom
-        if local or host in ("127.0.0.1", "::1", "localhost", None):
+        if local or host in ("127.0.0.1", "0.0.0.0", "::1", "localhost", None):
             return
         with open(os.environ["MLILT_NOTED"], "a") as file:
             file.write(f"{event} {whom!r} by {sys.argv[:3]}\\n")

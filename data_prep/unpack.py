@@ -23,8 +23,8 @@ MAX_BYTES = 2 * 1024**3
 MAX_FILES = 100_000
 
 # What the readers raise on damaged input, besides OSError. NotImplementedError and RuntimeError: a zip entry
-# compressed by an unknown method, or encrypted.
-_DAMAGE = (
+# compressed by an unknown method, or encrypted. OverflowError: a size that no file has.
+DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -33,6 +33,7 @@ _DAMAGE = (
     ValueError,
     NotImplementedError,
     RuntimeError,
+    OverflowError,
 )
 
 # Says under which relative path a member is to be written, or None to leave it out.
@@ -68,7 +69,7 @@ def unpack(archive: Path, target: Path, rename: Rename) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as out:
                 shutil.copyfileobj(stream, out)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UserError(f"{archive.name} is damaged or cut short: {error}") from error
     except OSError as error:
         # gzip and bz2 report damage as OSErrors without a number, a zip's wrong places make an invalid seek; the rest

@@ -13,6 +13,7 @@ from typing import Any
 from data_prep.errors import UserError
 from data_prep.records import DropLog, Picture, Slice
 from data_prep.sources._base import ROOT, About
+from data_prep.unpack import DAMAGE
 
 # Fixed phrases, since drops are counted by their reason.
 NO_PICTURE = "the picture is not in the folder"
@@ -170,5 +171,5 @@ def _members(path: Path) -> dict[str, Slice]:
             return {
                 Path(member.name).stem: Slice(path, member.offset_data, member.size) for member in tar if member.isreg()
             }
-    except (tarfile.TarError, OSError) as error:
+    except (*DAMAGE, OSError) as error:
         raise UserError(f"{path} is not a tar archive, or is cut short. Get it once more.") from error

@@ -13,7 +13,7 @@ import pytest
 
 from data_prep.carriers import cache_folder
 from data_prep.pipeline import Prepared
-from mlilt import record
+from mlilt import prepare, record, train
 
 # Mounts a folder read-only for one command alone: to root, whom tests may run as, modes of files mean nothing.
 CLOSED = 'd=$1; shift; mount --bind "$d" "$d" && mount -o remount,ro,bind "$d" && exec "$@"'
@@ -54,18 +54,14 @@ def test_a_cache_that_holds_all_may_be_closed_and_one_that_lacks_some_is_named(
     small_sw: Prepared, real: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = cache_folder()
-    settings = ["train", "--lang", "sw", "--data", small_sw.folder, "--strategy", "frozen", "--epochs", 1]
     # Features of another precision than those of `real`, perhaps: made here while the cache is open.
-    opened = subprocess.run([sys.executable, "-m", "mlilt", *map(str, settings), "--out", "open"], check=False)
-    assert opened.returncode == 0
-    done = mlilt(cache, *settings, "--out", "shut")
+    train(lang="sw", data=str(small_sw.folder), strategy="frozen", epochs=1, out="open", progress=False)
+    settings = ["--lang", "sw", "--data", small_sw.folder, "--strategy", "frozen", "--epochs", 1]
+    done = mlilt(cache, "train", *settings, "--out", "shut")
     assert done.returncode == 0, done.stderr
     assert (Path("open") / record.WEIGHTS).read_bytes() == (Path("shut") / record.WEIGHTS).read_bytes()
 
-    prepared = subprocess.run(
-        [sys.executable, "-m", "mlilt", "prep", "--lang", "sw", "--limit", "3", "--out", "sw"], check=False
-    )
-    assert prepared.returncode == 0
+    prepare("sw", limit=3, out="sw", offline=True, progress=False)
     own = workplace / "cache"
     shutil.copytree(cache, own, copy_function=os.link, ignore=shutil.ignore_patterns("features"))
     monkeypatch.setenv("MLILT_CACHE", str(own))
@@ -81,10 +77,11 @@ def test_features_that_go_away_under_a_run_are_computed_anew_when_it_goes_on(
     own = workplace / "cache"
     shutil.copytree(cache_folder(), own, copy_function=os.link)
     monkeypatch.setenv("MLILT_CACHE", str(own))
-    settings = ["train", "--lang", "sw", "--data", str(small_sw.folder), "--epochs", "4", "--offline"]
-    command = [sys.executable, "-m", "mlilt", *settings, "--out"]
-    assert subprocess.run([*command, "whole"], check=False).returncode == 0
-    process = subprocess.Popen([*command, "run"], stderr=subprocess.PIPE, text=True)
+    settings = {"lang": "sw", "data": str(small_sw.folder), "epochs": 4}
+    train(**settings, out="whole", offline=True, progress=False)
+    options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "mlilt", "train", *options, "--out", "run", "--offline"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not (workplace / "run" / record.METRICS).exists():
         assert process.poll() is None
         time.sleep(0.02)
@@ -93,5 +90,5 @@ def test_features_that_go_away_under_a_run_are_computed_anew_when_it_goes_on(
     assert process.returncode == 2, said
     assert "are gone from" in said
     assert "Traceback" not in said
-    assert subprocess.run([*command, "run", "--resume"], check=False).returncode == 0
+    train(**settings, out="run", offline=True, resume=True, progress=False)
     assert (Path("whole") / record.WEIGHTS).read_bytes() == (Path("run") / record.WEIGHTS).read_bytes()

@@ -151,9 +151,9 @@ def test_a_damaged_shard_is_named_and_what_is_whole_is_read(tmp_path, make_pictu
     (tmp_path / "c.tar").write_bytes(b"<html>")
     with tarfile.open(tmp_path / "d.tar", "w") as tar:
         # A record that says it is longer than any file.
-        record, data = tarfile.TarInfo("0"), b"9" * 30 + b" path=0.txt\n"
-        record.type, record.size = tarfile.XHDTYPE, len(data)
-        tar.addfile(record, io.BytesIO(data))
+        record, said = tarfile.TarInfo("0"), b"9" * 30 + b" path=0.txt\n"
+        record.type, record.size = tarfile.XHDTYPE, len(said)
+        tar.addfile(record, io.BytesIO(said))
     examples, drops = read(tmp_path)
     assert [e.concept for e in examples] == ["wds-a/0", "wds-a/1", "wds-a/2", "wds-b/0"]
     assert all(pictures.read(e.picture) == data for e in examples)

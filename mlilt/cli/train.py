@@ -282,18 +282,21 @@ def command(
 
     trackers.check(track or ())
     origin = str(config) if config else "the command line"
+    processes = gpus or 1
+    starts = processes > 1 and distributed.size() == 1
+    if starts:
+        checks.check_gpus(settings.get("device"), processes)
     told = partial(print, file=sys.stderr)
-    fitted = fitting.fit(settings, origin, out, force=force, offline=offline, processes=gpus or 1, told=told)
+    fitted = fitting.fit(settings, origin, out, force=force, offline=offline, processes=processes, told=told)
     checked = configs.make(fitted, origin)
 
-    if gpus and gpus > 1 and distributed.size() == 1:
+    if starts:
         # Here, that it is said once and before anything is started.
-        checks.check_gpus(checked, gpus)
-        loop.check(resolve.resolve(checked), offline, gpus)
+        loop.check(resolve.resolve(checked), offline, processes)
         # What was found here goes to the processes, which are started with the same words.
         found = {key: value for key, value in fitted.items() if settings.get(key) != value}
         raise typer.Exit(
-            distributed.start(gpus, [f"--{key.replace('_', '-')}={value}" for key, value in found.items()])
+            distributed.start(processes, [f"--{key.replace('_', '-')}={value}" for key, value in found.items()])
         )
     record = loop.train(checked, out=out, resume=resume, force=force, offline=offline, track=track or ())
     if not distributed.first():

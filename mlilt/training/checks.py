@@ -34,14 +34,14 @@ def check_strategies(config: RunConfig, offline: bool = False) -> tuple[Account,
     return text, vision
 
 
-def check_gpus(config: RunConfig, gpus: int) -> None:
-    """Whether there are so many GPUs.
+def check_gpus(device: object, gpus: int) -> None:
+    """Whether there are so many GPUs; `device` as the settings have it, which need not be checked yet.
 
     Raises:
         UserError: there are fewer, and the settings do not say to use the CPU.
     """
     there = torch.cuda.device_count()
-    if config.device != "cpu" and gpus > there:
+    if device != "cpu" and gpus > there:
         fewer = f"Use --gpus {there}" if there else "Leave out --gpus"
         raise UserError(
             f"There are {there} GPUs here, not {gpus}. {fewer}, or train in {gpus} processes on the CPU with "

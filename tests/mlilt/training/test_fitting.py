@@ -11,12 +11,14 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 import mlilt
 from data_prep.errors import UserError
 from data_prep.pipeline import Prepared
 from mlilt import config as configs
 from mlilt import record
+from mlilt.cli.main import main
 from mlilt.config import RunConfig
 from mlilt.training import fitting, loop, resolve
 
@@ -125,10 +127,25 @@ def test_the_command_says_what_it_tries(
     about = record.read(workplace / "run")
     assert about.processes == 2
     assert f"Trying a batch of {about.config.batch_size} captions" in done.stderr
-    wrong = subprocess.run([*command[:-4], "--batch-size", "atuo"], capture_output=True, text=True, check=False)
-    assert wrong.returncode == 2
-    assert "batch_size" in wrong.stderr
-    assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--batch-size", "atuo"], "batch_size"),
+        (["--batch-size", "auto", "--gpus", "99"], f"There are {torch.cuda.device_count()} GPUs here, not 99"),
+    ],
+)
+def test_what_cannot_be_is_told_before_a_size_is_tried(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As the program does, but without its handlers of signals.
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("sys.argv", ["mlilt", "train", "--lang", "sw", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_sizes_are_not_sought_among_started_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,19 +89,21 @@ def read_rows(folder: Path, split: str, language: str = "") -> list[Row]:
     Raises:
         UserError: the file is missing or damaged.
     """
-    try:
-        files = split_files(folder, split)
-        if not files:
-            raise FileNotFoundError(f"{folder / 'data'} has no file of it")
-        table = pa.concat_tables(shards.read(file, _COLUMNS) for file in files)
-    except Exception as error:  # pyarrow raises kinds of its own
-        raise UserError(
-            f"The split {split} of {folder} cannot be read: {error}. Run `mlilt prep` again with --force."
-        ) from error
+    files = split_files(folder, split)
+    if not files:
+        raise UserError(f"{folder / 'data'} has no file of the split {split}. Run `mlilt prep` again with --force.")
+    table = pa.concat_tables(_table(file) for file in files)
     lists = {"captions", "keywords", "captions_en"}
     columns = [[tuple(v) for v in table[c].to_pylist()] if c in lists else table[c].to_pylist() for c in _COLUMNS]
     columns.append([language] * len(table))
     return [Row(*values) for values in zip(*columns, strict=True)]
+
+
+def _table(path: Path) -> pa.Table:
+    try:
+        return shards.read(path, _COLUMNS)
+    except Exception as error:  # pyarrow raises kinds of its own
+        raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 
 
 def texts(rows: Iterable[Row]) -> list[str]:

@@ -38,12 +38,17 @@ def test_rows_and_pictures_are_those_of_the_file_in_its_order(small_sw: Prepared
     assert list(data.read_pictures(small_sw.folder, split, wanted)) == [p for p in pictures if p[0] in wanted]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PAR1 cut short"])
-def test_a_split_that_cannot_be_read_is_an_error_that_names_the_remedy(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "has no file of the split test"), *((c, r"test-0.*\.parquet cannot be read") for c in (b"", b"PAR1 cut"))],
+)
+def test_a_split_that_cannot_be_read_is_an_error_that_names_file_and_remedy(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
     (tmp_path / "data").mkdir()
     if content is not None:
         (tmp_path / "data" / "test-00000-of-00001.parquet").write_bytes(content)
-    with pytest.raises(UserError, match=r"The split test of .* cannot be read.*`mlilt prep` again with --force"):
+    with pytest.raises(UserError, match=rf"{said}.*`mlilt prep` again with --force"):
         data.read_rows(tmp_path, "test")
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from data_prep.records import Cell, Example, Picture, Region, Slice
 
 # What pyarrow raises at a damaged Parquet file; names and texts that are no UTF-8 come through as Python's own error.
-DAMAGED: tuple[type[Exception], ...] = (OSError, pa.ArrowException, UnicodeDecodeError)
+READ_ERRORS: tuple[type[Exception], ...] = (OSError, pa.ArrowException, UnicodeDecodeError)
 _PICTURE = {
     "picture_bytes": pa.large_binary(),
     # Names of files need not be UTF-8.
@@ -33,6 +33,12 @@ SCHEMA = pa.schema(
         **{name: pa.list_(pa.string()) if name in _LISTS else _OTHERS.get(name, pa.string()) for name in _FIELDS},
     }
 )
+
+
+def has_bytes(kind: pa.DataType) -> bool:
+    """Whether a column's values are, or hold, bytes that need not be text."""
+    inner = [kind.field(place).type for place in range(kind.num_fields)]
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or any(map(has_bytes, inner))
 
 
 def _where(picture: Picture) -> dict[str, Any]:

@@ -34,8 +34,8 @@ from data_prep.unpack import unpack
 TIMEOUT_S = 600
 STALL_S = 30
 PROBE_S = 20
-# Bytes after which a download is none of ours: the largest carrier is a tenth of that.
-LARGEST = 4 * 1024**3
+# The largest archive of a source has a tenth of that.
+MAX_DOWNLOAD_BYTES = 4 * 1024**3
 RETRIES = 3
 
 
@@ -227,12 +227,14 @@ class Https:
         request = urllib.request.Request(self.url, headers={"User-Agent": "mlilt"})
         with urllib.request.urlopen(request, timeout=STALL_S) as answer, path.open("wb") as out:
             expected = int(answer.headers.get("Content-Length") or 0)
+            if expected > MAX_DOWNLOAD_BYTES:
+                raise CarrierError(f"{self.url} is larger than {MAX_DOWNLOAD_BYTES:,} bytes: {expected:,}")
             with bar(f"Downloading {path.name}", expected or None, unit="B") as progress:
                 while chunk := answer.read(1 << 20):
                     out.write(chunk)
                     progress.advance(len(chunk))
-                    if out.tell() > LARGEST:
-                        raise CarrierError(f"{self.url} does not end: more than {LARGEST:,} bytes came")
+                    if out.tell() > MAX_DOWNLOAD_BYTES:
+                        raise CarrierError(f"{self.url} is larger than {MAX_DOWNLOAD_BYTES:,} bytes")
         if expected and path.stat().st_size != expected:
             raise ValueError(f"the download stopped at {path.stat().st_size} of {expected} bytes")
 

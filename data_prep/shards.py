@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep import pieces
+from data_prep import arrow, pieces
+from data_prep.errors import UserError
 from data_prep.pieces import Work
 from data_prep.records import Example
 
@@ -96,8 +97,21 @@ def features(stored: bool) -> Any:
 
 
 def read(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Columns of a file of a data set; raises one of `arrow.DAMAGED` where a page is not what was written."""
-    return pq.read_table(path, columns=list(columns), page_checksum_verification=True)
+    """Columns of a file of a data set.
+
+    Raises:
+        UserError: the file is gone, or is not what was written: a page by its checksum, the footer, which has none, by
+            the names and kinds of the columns.
+    """
+    try:
+        found = pq.read_table(path, columns=list(columns), page_checksum_verification=True)
+        if missing := set(columns) - set(found.column_names):
+            raise pa.ArrowInvalid(f"it has no column {', '.join(sorted(missing))}")
+        if wrong := [column.name for column in found.schema if column.name != "image" and arrow.has_bytes(column.type)]:
+            raise pa.ArrowInvalid(f"its column {wrong[0]} is not of text")
+        return found
+    except arrow.READ_ERRORS as error:
+        raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 
 
 def write(work: Work, shard: Shard, folder: Path) -> str:

@@ -23,8 +23,8 @@ MAX_BYTES = 2 * 1024**3
 MAX_FILES = 100_000
 
 # What the readers raise on damaged input, besides OSError. NotImplementedError and RuntimeError: a zip entry
-# compressed by an unknown method, or encrypted. OverflowError: a size that no file has.
-DAMAGE = (
+# compressed by an unknown method, or encrypted. OverflowError and MemoryError: a size that no file has.
+ARCHIVE_ERRORS = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -34,6 +34,7 @@ DAMAGE = (
     NotImplementedError,
     RuntimeError,
     OverflowError,
+    MemoryError,
 )
 
 # Says under which relative path a member is to be written, or None to leave it out.
@@ -69,7 +70,7 @@ def unpack(archive: Path, target: Path, rename: Rename) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as out:
                 shutil.copyfileobj(stream, out)
-    except DAMAGE as error:
+    except ARCHIVE_ERRORS as error:
         raise UserError(f"{archive.name} is damaged or cut short: {error}") from error
     except OSError as error:
         # gzip and bz2 report damage as OSErrors without a number, a zip's wrong places make an invalid seek; the rest

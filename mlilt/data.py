@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep import shards
-from data_prep.arrow import DAMAGED
+from data_prep.arrow import READ_ERRORS
 from data_prep.errors import UserError
 from data_prep.languages import load_language
 from data_prep.pictures import image_id_of
@@ -92,18 +92,11 @@ def read_rows(folder: Path, split: str, language: str = "") -> list[Row]:
     files = split_files(folder, split)
     if not files:
         raise UserError(f"{folder / 'data'} has no file of the split {split}. Run `mlilt prep` again with --force.")
-    table = pa.concat_tables(_table(file) for file in files)
+    table = pa.concat_tables(shards.read(file, _COLUMNS) for file in files)
     lists = {"captions", "keywords", "captions_en"}
     columns = [[tuple(v) for v in table[c].to_pylist()] if c in lists else table[c].to_pylist() for c in _COLUMNS]
     columns.append([language] * len(table))
     return [Row(*values) for values in zip(*columns, strict=True)]
-
-
-def _table(path: Path) -> pa.Table:
-    try:
-        return shards.read(path, _COLUMNS)
-    except Exception as error:  # pyarrow raises kinds of its own
-        raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 
 
 def texts(rows: Iterable[Row]) -> list[str]:
@@ -158,7 +151,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
         yield from file.iter_batches(batch_size=64, columns=["image_id", "image"])
-    except DAMAGED as error:
+    except READ_ERRORS as error:
         raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 
 

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import torch
 
 from data_prep.errors import UserError
@@ -23,7 +22,7 @@ from mlilt.training.device import PeakMemory
 CASES = int(os.environ.get("MLILT_FUZZ_CASES", "3"))
 # Seconds after which a case counts as hanging.
 LIMIT_S = 10.0
-# Bytes by which the process may grow while a valid input's cases are read: a decoded picture of the largest size.
+# Bytes by which the process may grow in a case; the largest picture has half of that when it is decoded.
 MEMORY = 512 * 1024**2
 # Where counts are added up, a line a file, if this is set.
 COUNTS = os.environ.get("MLILT_FUZZ_COUNTS")
@@ -143,6 +142,21 @@ def _limited() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def _outcome(read: Callable[[bytes], object], case: bytes, declared: tuple[type[Exception], ...]) -> str:
+    peak = PeakMemory(torch.device("cpu"))
+    before = peak.rss()
+    outcome = said = "read"
+    try:
+        with _limited():
+            read(case)
+    except declared as error:
+        outcome, said = type(error).__name__, str(error)
+    assert said.strip(), "an error that says nothing"
+    grown = peak.rss() - before
+    assert grown < MEMORY, f"{grown / 1024**2:.0f} MB more were needed"
+    return outcome
+
+
 def fuzz(
     name: str,
     seed: bytes,
@@ -164,25 +178,16 @@ def fuzz(
     """
     draws = random.Random(f"{name} {len(seed)}")
     found: Counter[str] = Counter()
-    before, peak = psutil.Process().memory_info().rss, PeakMemory(torch.device("cpu"))
     for number in range(cases):
         case = mutated(seed, draws)
         try:
-            with _limited():
-                read(case)
-            found["read"] += 1
-        except declared as error:
-            if not str(error).strip():
-                raise AssertionError("an error that says nothing") from error
-            found[type(error).__name__] += 1
+            found[_outcome(read, case, declared)] += 1
         except BaseException as error:
             kept = Path(os.environ.get("MLILT_FUZZ_KEEP", os.devnull))
             if kept.is_dir():
                 (kept / f"{name.replace('/', '-')}-{number}").write_bytes(case)
             error.add_note(f"{name}, case {number}: {case[:300]!r}")
             raise
-    grown = peak.rss() - before
-    assert grown < MEMORY, f"{name}: {grown / 1024**2:.0f} MB more were needed"
     if COUNTS:
         with Path(COUNTS).open("a", encoding="utf-8") as file:
             file.writelines(f"{name}\t{what}\t{count}\n" for what, count in found.items())

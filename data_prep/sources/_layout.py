@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from data_prep.errors import UserError
 from data_prep.records import DropLog, Picture, Slice
 from data_prep.sources._base import ROOT, About
-from data_prep.unpack import DAMAGE
+from data_prep.unpack import ARCHIVE_ERRORS
 
 # Fixed phrases, since drops are counted by their reason.
 NO_PICTURE = "the picture is not in the folder"
@@ -21,8 +22,9 @@ NO_NAME = "the line names no picture"
 DAMAGED_LINE = "the line is damaged or incomplete"
 DAMAGED_FILE = "the file is damaged or cut short"
 
-# Bytes of a cell of CSV: more than any caption, less than memory. The module's own limit would end at 131,072.
-csv.field_size_limit(16 * 1024**2)
+# Characters of a cell of CSV: more than any caption, less than memory. The module's own limit is 131,072.
+_LONGEST_CELL = 16 * 1024**2
+csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".JPG", ".JPEG", ".PNG")
 
@@ -118,7 +120,7 @@ def text_lines(path: Path) -> list[str]:
     """
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f"{path}: {DAMAGED_FILE}. Get it once more.") from error
     lines = data.decode("utf-8-sig", "replace").split("\n")
     if not lines[-1]:
@@ -171,5 +173,5 @@ def _members(path: Path) -> dict[str, Slice]:
             return {
                 Path(member.name).stem: Slice(path, member.offset_data, member.size) for member in tar if member.isreg()
             }
-    except (*DAMAGE, OSError) as error:
+    except (*ARCHIVE_ERRORS, OSError) as error:
         raise UserError(f"{path} is not a tar archive, or is cut short. Get it once more.") from error

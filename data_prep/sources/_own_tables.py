@@ -100,7 +100,8 @@ class Separated:
         self._names = [name.strip() for name in head]
         self.columns = tuple(name for name in self._names if name)
         if not self.columns:
-            raise UserError(f"{path}: its first line names no columns. Write their names there: image,caption")
+            names = f"image{self._separator}caption"
+            raise UserError(f"{path}: its first line names no columns. Write their names there: {names}")
         twins = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if twins:
             raise UserError(f"{path} has more than one column called {', '.join(twins)}. Rename all but one.")
@@ -147,7 +148,7 @@ class Separated:
 
 def _width(line: str, separator: str) -> int:
     try:
-        return len(next(csv.reader([line], delimiter=separator), ()))
+        return len(next(csv.reader([line], delimiter=separator)))
     except csv.Error:  # a longer cell than may be
         return 0
 
@@ -196,11 +197,11 @@ class ParquetTable:
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
 
-        from data_prep.arrow import DAMAGED
+        from data_prep.arrow import READ_ERRORS
 
         try:
             schema = pq.read_schema(path)
-        except DAMAGED as error:
+        except READ_ERRORS as error:
             raise UserError(f"{path} is not a Parquet file, or is damaged: {error}") from error
         self.path = path
         self.columns = tuple(schema.names)
@@ -209,7 +210,7 @@ class ParquetTable:
     def rows(self, wanted: Sequence[str]) -> Iterator[tuple[int, Cells]]:
         import pyarrow.parquet as pq
 
-        from data_prep.arrow import DAMAGED
+        from data_prep.arrow import READ_ERRORS
 
         columns = [name for name in wanted if name not in self.pictures]
         number = 0
@@ -222,7 +223,7 @@ class ParquetTable:
                     for cells in batch.to_pylist():
                         yield number, cells
                         number += 1
-        except DAMAGED as error:
+        except READ_ERRORS as error:
             raise UserError(f"{self.path} is damaged behind row {number}: {error}") from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,15 @@ _LAYOUT = "the id of a data set on the Hub, or a folder with a copy of one, that
 
 
 @contextmanager
-def _library(what: Path) -> Iterator[None]:
+def _library(what: str, remedy: str) -> Iterator[None]:
     """Turns what the library raises, which is of many kinds, into a UserError that names what it read."""
     try:
         yield
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:
-        raise UserError(f"The library datasets cannot read {what}: {error}. {NAME} takes {_LAYOUT}.") from error
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise UserError(f"The library datasets cannot read {what}: {said}. {remedy}") from error
 
 
 class _Streamed:
@@ -45,7 +47,8 @@ class _Streamed:
     def __init__(self, builder: Any, split: str, path: Path) -> None:
         import datasets
 
-        with _library(path):
+        self._guard = partial(_library, f"the split {split} of {path.parent}", "Mend its files, or get it once more.")
+        with self._guard():
             rows = builder.as_streaming_dataset(split=split)
             if rows.features is None:
                 rows = rows._resolve_features()
@@ -59,7 +62,7 @@ class _Streamed:
         self._rows = rows
 
     def rows(self, wanted: Sequence[str]) -> Iterator[tuple[int, Cells]]:
-        with _library(self.path):
+        with self._guard():
             for number, row in enumerate(self._rows.select_columns(list(wanted))):
                 for name, labels in self._labels.items():
                     if row.get(name) is not None:
@@ -104,7 +107,7 @@ def _builder(root: Path, config: str, tongue: Tongue) -> Any:
     """The library's builder of the data set's configuration. Reads no data."""
     import datasets
 
-    with _library(root):
+    with _library(str(root), f"{NAME} takes {_LAYOUT}."):
         names = datasets.get_dataset_config_names(str(root))
         if config and config not in names:
             raise UnknownNameError(f"configuration of {root}", config, names, "Mend --column config=.")

@@ -26,7 +26,7 @@ from data_prep.sources._own_language import RowLanguages, Tongue
 from data_prep.sources._own_rows import NO_TEXT
 from data_prep.sources._own_splits import decided, split_of
 from data_prep.sources.folder import NOT_UTF8, lines_of
-from data_prep.unpack import DAMAGE
+from data_prep.unpack import ARCHIVE_ERRORS
 
 NAME = "wds"
 NO_PICTURE = "there is no picture in the sample"
@@ -127,7 +127,7 @@ def _samples(shard: Path, wanted: set[str], log: DropLog) -> Iterator[_Sample]:
                     current.texts[kind] = tar.extractfile(member).read()  # type: ignore[union-attr]
                 elif f".{kind.rsplit('.')[-1]}" in KINDS:
                     current.pictures[kind] = Slice(shard, member.offset_data, member.size)
-    except (*DAMAGE, OSError):
+    except (*ARCHIVE_ERRORS, OSError):
         log.drop(NAME, shard.name, DAMAGED)
         return
     if current:

@@ -8,10 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import pyarrow as pa
-
 from data_prep import shards
-from data_prep.arrow import DAMAGED
 from data_prep.errors import UserError
 from data_prep.picture_files import KINDS, SAVE_AS, UNREADABLE, walk
 from data_prep.pictures import CANNOT_BE_READ, PictureError
@@ -130,7 +127,7 @@ class DataSet:
         seen = set()
         for split in self.splits:
             for path in split_files(self.root, split):
-                table = _read(path, ["image_id", "captions", "licence", "attribution"])
+                table = shards.read(path, ["image_id", "captions", "licence", "attribution"])
                 for image_id, captions, licence, attribution in zip(
                     *(table[column].to_pylist() for column in table.column_names), strict=True
                 ):
@@ -158,20 +155,13 @@ class DataSet:
         for split in self.splits:
             for path in split_files(self.root, split):
                 # Where pictures lie beside the tables, the column holds but their paths.
-                table = _read(path, ["image_id", *(["image"] if self._stored else [])])
+                table = shards.read(path, ["image_id", *(["image"] if self._stored else [])])
                 for row, image_id in enumerate(table["image_id"].to_pylist()):
                     where = Cell(path, row, "image")
                     if self._stored:
                         where = self.root / self._stored / table["image"][row]["path"].as_py()
                     found.setdefault(f"{split}/{image_id}", where)
         return found
-
-
-def _read(path: Path, columns: list[str]) -> pa.Table:
-    try:
-        return shards.read(path, columns)
-    except DAMAGED as error:
-        raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 
 
 def find(root: Path, splits: Sequence[str] = ()) -> Gallery:

@@ -56,9 +56,14 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        count = _COUNTS.get(func._overloadpacket)
+        if count is None:
+            # In inference mode what is made of others, such as a linear layer, arrives whole.
+            with self:
+                out = func.decompose(*args, **kwargs)
+            return func(*args, **kwargs) if out is NotImplemented else out
         out = func(*args, **kwargs)
-        if count := _COUNTS.get(func._overloadpacket):
-            self.total += count(*args, **kwargs, out_val=out)
+        self.total += count(*args, **kwargs, out_val=out)
         return out
 
 

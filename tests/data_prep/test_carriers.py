@@ -158,11 +158,12 @@ def test_redirections_are_followed_but_not_in_circles_nor_into_files(empty_cache
             fetch(replace(resource(https(begin, data)), name="other"), progress=False)
 
 
-def test_a_download_without_end_is_ended(empty_cache, server, waits, monkeypatch):
-    monkeypatch.setattr(carriers, "LARGEST", 3 << 20)
-    url = server.answer("/x.tgz", server.endless)
-    with pytest.raises(FetchError, match=r"does not end: more than 3,145,728 bytes came"):
-        fetch(resource(https(url)), progress=False)
+def test_a_download_that_is_too_large_or_without_end_is_ended(empty_cache, server, waits, monkeypatch):
+    monkeypatch.setattr(carriers, "MAX_DOWNLOAD_BYTES", 3 << 20)
+    for answer in (server.endless, server.half(bytes(4 << 20))):
+        url = server.answer("/x.tgz", answer)
+        with pytest.raises(FetchError, match=r"is larger than 3,145,728 bytes"):
+            fetch(resource(https(url)), progress=False)
     assert waits == []
     assert leftovers(empty_cache) == []
 

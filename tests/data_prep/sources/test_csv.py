@@ -75,11 +75,11 @@ def test_excels_line_that_names_the_separator_is_understood(folder):
     ("text", "message"),
     [
         ("\ufeff", r"its first line names no columns"),
-        ('sep="\r\nimage,caption\r\n', r"captions\.csv"),
+        ('sep="\r\nimage,caption\r\n', r'which column holds the picture\? It has the columns sep="\.'),
         ("image," + "a" * 17_000_000, r"captions\.csv, line 1: field larger than field limit"),
     ],
 )
-def test_a_first_line_that_names_no_columns_is_an_error(folder, text, message):
+def test_a_first_line_that_does_not_name_the_columns_is_an_error(folder, text, message):
     with pytest.raises(UserError, match=message):
         read(write(folder, text))
 

@@ -149,15 +149,18 @@ def test_a_damaged_shard_is_named_and_what_is_whole_is_read(tmp_path, make_pictu
     whole = write(tmp_path / "a.tar", *samples).read_bytes()
     (tmp_path / "b.tar").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "c.tar").write_bytes(b"<html>")
+    # Records that say they are longer than any file, or than memory.
     with tarfile.open(tmp_path / "d.tar", "w") as tar:
-        # A record that says it is longer than any file.
         record, said = tarfile.TarInfo("0"), b"9" * 30 + b" path=0.txt\n"
         record.type, record.size = tarfile.XHDTYPE, len(said)
         tar.addfile(record, io.BytesIO(said))
+    for name, size in (("e", 2**50), ("f", 2**63)):
+        record.size = size
+        (tmp_path / f"{name}.tar").write_bytes(record.tobuf(tarfile.GNU_FORMAT))
     examples, drops = read(tmp_path)
     assert [e.concept for e in examples] == ["wds-a/0", "wds-a/1", "wds-a/2", "wds-b/0"]
     assert all(pictures.read(e.picture) == data for e in examples)
-    assert drops == [(f"{name}.tar", "the shard is damaged or cut short") for name in "bcd"]
+    assert drops == [(f"{name}.tar", "the shard is damaged or cut short") for name in "bcdef"]
 
 
 @pytest.mark.parametrize(

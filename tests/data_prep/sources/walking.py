@@ -9,9 +9,8 @@ from typing import Any
 from data_prep.records import DropLog, Example
 from tests import fuzzing
 
-# What is no table; and so many tables of a folder are changed.
+# What is no table.
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".svg"}
-_TABLES = 3
 
 
 def walk(source: Any, locale: str, root: Path, **columns: str) -> tuple[list[Example], list[tuple[str, str]]]:
@@ -42,6 +41,6 @@ def walk(source: Any, locale: str, root: Path, **columns: str) -> tuple[list[Exa
 def _fuzz(source: Any, locale: str, root: Path) -> None:
     files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
     tables = [path for path in files if path.suffix.lower() not in _PICTURES]
-    name = getattr(source, "name", type(source).__name__)
-    for path in tables[:_TABLES]:
+    name = getattr(source, "name", type(source).__module__.rsplit(".", 1)[-1])
+    for path in tables:
         fuzzing.fuzz_in_place(name, path, lambda: list(source.examples(locale, {"root": root}, DropLog())))

@@ -114,11 +114,10 @@ def test_towers_and_devices_that_are_not_there(
 
 
 def test_prep_train_compare_and_languages_work_together_and_call_nobody(
-    small_sw: Prepared, e5: TextTower, eyes: VisionTower, workplace: Path, tmp_path_factory: pytest.TempPathFactory
+    small_sw: Prepared, e5: TextTower, eyes: VisionTower, workplace: Path, watched: Watch
 ) -> None:
     """Its fixtures have filled the cache."""
-    watch = Watch(tmp_path_factory.mktemp("watch"))
-    alone = partial(good, before=cut(), **watch.environment)
+    alone = partial(good, before=cut())
     prepared = json.loads(alone("prep", "--lang", "sw", "--limit", 40, "--json", cwd=workplace))
     assert (workplace / "data" / "sw" / "README.md").is_file()
     assert sum(prepared["pictures"].values()) > 80
@@ -143,7 +142,7 @@ def test_prep_train_compare_and_languages_work_together_and_call_nobody(
     assert str(Path("reports") / "index.html") in said
     rows = json.loads(alone("compare", "--json", cwd=workplace))["groups"][0]["rows"]
     assert [row["strategy"] for row in rows] == ["frozen", "layernorm"]
-    assert watch.noted == ""
+    assert watched.noted == ""
 
 
 def test_options_overrule_the_config_file(small_sw: Prepared, workplace: Path) -> None:

@@ -58,6 +58,7 @@ def read(picture: Picture) -> bytes:
             data = picture
     except OSError as error:
         raise PictureError(f"{CANNOT_BE_READ}: {error.strerror or error}") from error
+    # Those of `arrow.READ_ERRORS`, without loading its readers for pictures that lie in no table.
     except (pa.ArrowException, UnicodeDecodeError, IndexError) as error:
         raise PictureError("the table that holds the picture cannot be read") from error
     _check_size(len(data))

@@ -33,7 +33,8 @@ def apply(strategy: Strategy, tower: nn.Module, always_freeze: Sequence[int] = (
         UserError: the strategy finds nothing to train in this tower, or there is no such block. The tower is then not
             to be used.
     """
-    spare = _skeleton(tower)
+    # What trains nothing by its purpose changes nothing and cannot fail: no copy is needed to tell what would not.
+    spare = tower if _is_frozen(strategy) else _skeleton(tower)
     try:
         return attempt(strategy, tower, always_freeze, name, spare)
     except NothingToTrain as nothing:
@@ -58,11 +59,15 @@ def attempt(strategy: Strategy, tower: nn.Module, always_freeze: Sequence[int], 
         block.requires_grad_(False)
     tower.eval()
     trained = {name: p.numel() for name, p in trained_parameters(tower).items()}
-    if not trained and (found or getattr(strategy, "alone", "") != "trains nothing"):
+    if not trained and (found or not _is_frozen(strategy)):
         raise NothingToTrain("always_freeze keeps all of it frozen" if found else "it marks no parameter")
     if not _fits(tower, spare):
         raise NothingToTrain(f"how features lie between the blocks of {type(tower).__name__} is not known")
     return Account(trained=trained, total=sum(p.numel() for p in tower.parameters()))
+
+
+def _is_frozen(strategy: Strategy) -> bool:
+    return getattr(strategy, "alone", "") == "trains nothing"
 
 
 def _locked(tower: nn.Module, always_freeze: Sequence[int], name: str) -> list[nn.Module]:

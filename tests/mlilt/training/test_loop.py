@@ -215,7 +215,9 @@ def test_a_stopped_run_of_any_strategy_goes_on_to_the_same_weights(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = settings(text=tiny[tower], strategy=strategy, batch_size=64)
+    # The start in closed form takes longer than all steps: one of them all does.
+    start = "cca" if strategy == "layernorm" else "random"
+    config = settings(text=tiny[tower], strategy=strategy, batch_size=64, projection_init=start)
     steps = loop.train(config, out=tmp_path / "whole", progress=False).costs.steps
     stopped = tmp_path / "stopped"
     save = loop.checkpoint.save

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from data_prep import toml
 from data_prep.errors import UnknownNameError, UserError
 
 _SHIPPED = Path(__file__).resolve().parent.parent / "languages"
@@ -94,12 +94,7 @@ def read_language(path: Path) -> Language:
     Raises:
         UserError: names every mistake in the file at once, each with its key.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML in UTF-8: {error}") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    data = toml.read(path)
     try:
         language = Language.model_validate(data)
     except ValidationError as error:

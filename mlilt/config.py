@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from data_prep import toml
 from data_prep.errors import UserError
 
 FROZEN = "frozen"
@@ -170,10 +170,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         UserError: no such file, or not TOML.
     """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"The settings in {path} cannot be read: {error}") from error
+    return toml.read(path)
 
 
 def read(path: Path) -> RunConfig:

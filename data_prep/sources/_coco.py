@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data_prep.sources._layout import is_there
 
-_NUMBER = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?0*(\d+)(?:\.jpg)?", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?0*(\d{1,12})(?:\.jpg)?", re.IGNORECASE)
 
 _ABOVE = ("", "images", "coco", "COCO", "coco/images", "mscoco", "coco2014", "coco2014/images", "coco2017", "data/coco")
 _SETS_2014 = ("train2014", "val2014", "test2014")
@@ -77,10 +77,10 @@ class CocoPictures:
             # A folder of one set holds files of that set alone.
             sets = (folder.name,) if folder.name in _SETS_2014 else _SETS_2014
             for set_name in sets:
-                if (path := folder / f"COCO_{set_name}_{number:012}.jpg").is_file():
+                if is_there(path := folder / f"COCO_{set_name}_{number:012}.jpg"):
                     return path
         for folder in (*self._2017, *self._flat):
-            if (path := folder / f"{number:012}.jpg").is_file():
+            if is_there(path := folder / f"{number:012}.jpg"):
                 return path
         return None
 

@@ -157,7 +157,7 @@ def _bare(by_name: Mapping[str, str], tongue: Tongue) -> tuple[str, ...]:
 
 def _numbered(by_name: Mapping[str, str]) -> tuple[str, ...]:
     """Columns such as caption_0, caption_1 or sentence1, by their number."""
-    matches = [(re.fullmatch(rf"{_CAPTION_WORD}_?(\d+)", name), column) for name, column in by_name.items()]
+    matches = [(re.fullmatch(rf"{_CAPTION_WORD}_?(\d{{1,9}})", name), column) for name, column in by_name.items()]
     return tuple(column for _, column in sorted((int(match[1]), column) for match, column in matches if match))
 
 

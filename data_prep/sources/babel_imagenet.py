@@ -162,7 +162,7 @@ def _names(table: dict[str, Any], locale: str) -> dict[int, str]:
     try:
         indices, names = table[locale]
         return {int(index): str(name).strip() for index, name in zip(indices, names, strict=True)}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"Babel-ImageNet's entry for {locale} is damaged: it must be [indices, names].") from error
 
 

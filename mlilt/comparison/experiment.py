@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from data_prep import toml
 from data_prep.errors import UnknownNameError, UserError
 from data_prep.languages import load_language
 from mlilt import assessment, data
@@ -272,10 +272,7 @@ def read(path: Path, name: str, file: str = "") -> Experiment:
     Raises:
         UserError: it cannot be read, or has mistakes; all are named, each with its key.
     """
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"The experiment in {path} cannot be read: {error}") from error
+    found = toml.read(path)
     for key, told in (("name", "the file's name is the experiment's"), ("file", "the file is this one")):
         if key in found:
             raise UserError(f"{path}: {key}: {told}. Leave it out.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from data_prep import toml
 from data_prep.errors import UserError
 
 _FOLDER = Path(__file__).resolve().parent / "presets"
@@ -38,6 +38,6 @@ def find(name: str) -> Preset | None:
         return None
     path = _FOLDER / f"{name}.toml"
     try:
-        return Preset.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        return Preset.model_validate(toml.read(path))
+    except ValidationError as error:
         raise UserError(f"{path}: {error}") from error

@@ -104,13 +104,9 @@ def test_a_wrong_value_is_refused(key: str, value: object) -> None:
         configs.make({"lang": "sw", key: value})
 
 
-@pytest.mark.parametrize("content", [None, b"lang = ", b"lang = '\xff'"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
-    file = tmp_path / "c.toml"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(UserError, match=r"settings in .*c\.toml cannot be read"):
-        configs.read(file)
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"c\.toml cannot be read: No such file"):
+        configs.read(tmp_path / "c.toml")
 
 
 @pytest.mark.parametrize(

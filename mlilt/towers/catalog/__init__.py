@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from data_prep import toml
 from data_prep.errors import UserError
 
 _FOLDER = Path(__file__).resolve().parent
@@ -46,6 +46,6 @@ def find(kind: Kind, name: str) -> Alias | None:
         return None
     path = _FOLDER / kind / f"{name}.toml"
     try:
-        return Alias.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        return Alias.model_validate(toml.read(path))
+    except ValidationError as error:
         raise UserError(f"{path}: {error}") from error

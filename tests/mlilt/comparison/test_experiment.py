@@ -205,7 +205,7 @@ def test_all_mistakes_are_told_at_once_each_with_its_key() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("title = 3 4", "cannot be read: .*line 1"),
+        ("title = 3 4", "is not valid TOML in UTF-8: .*line 1"),
         ('title = "t"\nname = "n"', "name: the file's name is the experiment's"),
         ('title = "t"\nfile = "f"', "file: the file is this one"),
         ('title = "t"', "languages: Field required"),

@@ -107,6 +107,8 @@ def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
 def _zip(file: IO[bytes]) -> Iterator[tuple[str, int, IO[bytes] | None]]:
     with zipfile.ZipFile(file) as z:
         for info in z.infolist():
+            if not info.filename:
+                raise ValueError("an entry has no name")
             if info.is_dir():
                 continue
             link = (info.external_attr >> 16) & 0o170000 == 0o120000

@@ -17,7 +17,7 @@ from data_prep.languages import read_language
 from data_prep.pictures import PictureError
 from data_prep.records import DropLog
 from tests import fuzzing
-from tests.data_prep.conftest import Miniature
+from tests.data_prep.conftest import Miniature, deb, zipped
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "SVG"])
@@ -40,23 +40,41 @@ def test_a_language(tmp_path: Path) -> None:
     fuzzing.fuzz("language", seed, fuzzing.of_file(tmp_path, "sw.toml", read_language))
 
 
-@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
-def test_archives(kind: str, tmp_path: Path) -> None:
+def tar(mode: str) -> bytes:
     out = io.BytesIO()
-    if kind == "zip":
-        with zipfile.ZipFile(out, "w") as archive:
-            archive.writestr("a/b.txt", "mbwa" * 50)
-    else:
-        with tarfile.open(fileobj=out, mode="w:gz") as tar:
-            info = tarfile.TarInfo("a/b.txt")
-            info.size = 200
-            tar.addfile(info, io.BytesIO(b"mbwa" * 50))
+    with tarfile.open(fileobj=out, mode=mode) as archive:  # type: ignore[call-overload]
+        info = tarfile.TarInfo("a/b.txt")
+        info.size = 200
+        archive.addfile(info, io.BytesIO(b"mbwa" * 50))
+    return out.getvalue()
+
+
+def stored() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a/b.txt", "mbwa" * 50)
+    return out.getvalue()
+
+
+ARCHIVES = {
+    "tar": tar("w"),
+    "tar.gz": tar("w:gz"),
+    "tar.bz2": tar("w:bz2"),
+    "tar.xz": tar("w:xz"),
+    "zip": zipped({"a/b.txt": b"mbwa" * 50}),
+    "whl": stored(),
+    "deb": deb(tar("w:gz"), tar("w:gz")),
+}
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_archives(kind: str, tmp_path: Path) -> None:
     number = iter(range(fuzzing.CASES))
 
     def read(path: Path) -> None:
         unpack.unpack(path, tmp_path / f"out-{next(number)}", lambda name: name)
 
-    fuzzing.fuzz(f"archive, {kind}", out.getvalue(), fuzzing.of_file(tmp_path, f"a.{kind}", read), (UserError,))
+    fuzzing.fuzz(f"archive, {kind}", ARCHIVES[kind], fuzzing.of_file(tmp_path, f"a.{kind}", read), (UserError,))
     # Whatever was written lies below the folders that were named.
     assert {path.name for path in tmp_path.iterdir()} <= {f"a.{kind}", *(f"out-{n}" for n in range(fuzzing.CASES))}
 

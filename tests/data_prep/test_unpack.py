@@ -95,6 +95,14 @@ def test_links_and_devices_are_refused_if_chosen_and_passed_over_if_not(put, for
     assert unpack(archive, target, lambda name: None) == 0
 
 
+def test_an_entry_without_a_name_is_damage(archives, tmp_path):
+    path = tmp_path / "a.zip"
+    # A name ends at its first zero byte.
+    path.write_bytes(archives.zip({"name": b"x"}).replace(b"name", b"\0ame"))
+    with pytest.raises(UserError, match=r"a\.zip is damaged or cut short: an entry has no name"):
+        unpack(path, tmp_path / "out", keep)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.95])
 def test_a_cut_archive_is_named(archives, tmp_path, form, share):

@@ -23,7 +23,7 @@ test: $(VENV)/.installed-test
 
 oldest: $(VENV)/.installed-test
 	$(INSTALL) --quiet uv
-	$(BIN)/uv venv --quiet --allow-existing --python $(PYTHON) .venv-oldest
+	$(BIN)/uv venv --quiet --allow-existing --seed --python $(PYTHON) .venv-oldest
 	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct --editable '.[train]' --group test
 	OMP_WAIT_POLICY=passive .venv-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal
 

@@ -246,7 +246,10 @@ def encode(
                     raise
                 errors[place] = error
         features = fast(pixels.to(device, non_blocking=True))[: len(batch)].float().cpu()
-        features[list(errors)] = torch.nan
+        if errors:
+            # What inference mode made must not be changed in place.
+            features = features.clone()
+            features[list(errors)] = torch.nan
         return features, errors
 
     with ThreadPoolExecutor(threads) as pool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlilt import config as configs
 from mlilt import record
+from mlilt.comparison import experiment
 from mlilt.search import store, tensors
 from tests import fuzzing
 
@@ -16,6 +17,11 @@ from tests import fuzzing
 def test_settings_of_a_run(tmp_path: Path) -> None:
     seed = b'lang = "sw"\nstrategy = "layernorm"\nepochs = 3\nlr = 0.001\nalways_freeze = [1, -1]\ntrim_vocab = true\n'
     fuzzing.fuzz("settings of a run", seed, fuzzing.of_file(tmp_path, "config.toml", configs.read))
+
+
+def test_an_experiment(tmp_path: Path) -> None:
+    seed = (Path(__file__).parents[2] / "experiments" / "parity.toml").read_bytes()
+    fuzzing.fuzz("experiment", seed, fuzzing.of_file(tmp_path, "mine.toml", lambda path: experiment.read(path, "mine")))
 
 
 def test_a_runs_record(real: Path, tmp_path: Path) -> None:

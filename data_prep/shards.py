@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -103,15 +104,34 @@ def read(path: Path, columns: Sequence[str]) -> pa.Table:
         UserError: the file is gone, or is not what was written: a page by its checksum, the footer, which has none, by
             the names and kinds of the columns.
     """
-    try:
+    with _guarded(path):
         found = pq.read_table(path, columns=list(columns), page_checksum_verification=True)
-        if missing := set(columns) - set(found.column_names):
-            raise pa.ArrowInvalid(f"it has no column {', '.join(sorted(missing))}")
-        if wrong := [column.name for column in found.schema if column.name != "image" and arrow.has_bytes(column.type)]:
-            raise pa.ArrowInvalid(f"its column {wrong[0]} is not of text")
+        _check(found.schema, columns)
         return found
+
+
+def batches(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """As `read`, with at most so many rows in memory at a time."""
+    with _guarded(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        for batch in file.iter_batches(batch_size=rows, columns=list(columns)):
+            _check(batch.schema, columns)
+            yield batch
+
+
+@contextmanager
+def _guarded(path: Path) -> Iterator[None]:
+    try:
+        yield
     except arrow.READ_ERRORS as error:
         raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
+
+
+def _check(schema: pa.Schema, columns: Sequence[str]) -> None:
+    if missing := set(columns) - set(schema.names):
+        raise pa.ArrowInvalid(f"it has no column {', '.join(sorted(missing))}")
+    if wrong := [column.name for column in schema if column.name != "image" and arrow.has_bytes(column.type)]:
+        raise pa.ArrowInvalid(f"its column {wrong[0]} is not of text")
 
 
 def write(work: Work, shard: Shard, folder: Path) -> str:

@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from data_prep import shards
-from data_prep.arrow import READ_ERRORS
 from data_prep.errors import UserError
 from data_prep.languages import load_language
 from data_prep.pictures import image_id_of
@@ -139,20 +137,12 @@ def read_pictures(folder: Path, split: str, wanted: set[str] | None = None) -> I
     # Pictures that several data sets share lie in a folder of their own.
     stored = read_manifest(folder)["images"]
     for path in split_files(folder, split):
-        for batch in _batches(path):
+        for batch in shards.batches(path, ["image_id", "image"], 64):
             for image_id, image in zip(batch["image_id"].to_pylist(), batch["image"], strict=True):
                 if wanted is not None and image_id not in wanted:
                     continue
                 kept = image["path" if stored else "bytes"].as_py()
                 yield image_id, _stored(folder / stored / kept, image_id) if stored else kept
-
-
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
-        yield from file.iter_batches(batch_size=64, columns=["image_id", "image"])
-    except READ_ERRORS as error:
-        raise UserError(f"{path} cannot be read: {error}. Run `mlilt prep` again with --force.") from error
 
 
 def _stored(path: Path, image_id: str) -> bytes:

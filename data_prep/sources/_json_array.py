@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.records import DropLog
-from data_prep.sources._layout import DAMAGED_FILE
+from data_prep.sources._layout import DAMAGED_FILE, JSON_ERRORS
 
 _CHUNK = 1 << 20
 # No picture's or caption's object comes near this; a damaged file does.
@@ -24,7 +24,7 @@ def array(path: Path, key: str, source: str, log: DropLog) -> Iterator[dict[str,
     """
     try:
         yield from _objects(path, key)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, *JSON_ERRORS):
         log.drop(source, path.name, DAMAGED_FILE)
 
 

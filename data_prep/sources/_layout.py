@@ -22,6 +22,9 @@ NO_NAME = "the line names no picture"
 DAMAGED_LINE = "the line is damaged or incomplete"
 DAMAGED_FILE = "the file is damaged or cut short"
 
+# What is raised at text that is no JSON, or no UTF-8 (a ValueError too), or nested too deep.
+JSON_ERRORS = (ValueError, RecursionError)
+
 # Characters of a cell of CSV: more than any caption, less than memory. The module's own limit is 131,072.
 _LONGEST_CELL = 16 * 1024**2
 csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
@@ -101,7 +104,7 @@ def json_lines(path: Path, source: str, log: DropLog) -> Iterator[tuple[int, dic
                 continue
             try:
                 found = json.loads(line)
-            except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError too
+            except JSON_ERRORS:
                 found = None
             if isinstance(found, dict):
                 yield number, found

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from data_prep.errors import UserError
-from data_prep.sources._layout import DAMAGED_LINE
+from data_prep.sources._layout import DAMAGED_LINE, JSON_ERRORS
 
 # The rows that are looked at to learn the columns of a JSON Lines file, whose lines need not all have all of them.
 _LOOKED_AT = 1000
@@ -184,7 +184,7 @@ class JsonLines:
                     continue
                 try:
                     found = json.loads(line)
-                except (ValueError, RecursionError):
+                except JSON_ERRORS:
                     found = None
                 yield number, found if isinstance(found, dict) else DAMAGED_LINE
 

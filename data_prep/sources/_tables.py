@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from data_prep.records import DropLog
+from data_prep.sources._layout import DAMAGED_FILE, JSON_ERRORS
 
 Table = TypeVar("Table", list[Any], dict[str, Any])
 
@@ -19,7 +20,7 @@ def read_table(path: Path, keys: tuple[str, ...], kind: type[Table], source: str
             found = found[key]
         if isinstance(found, kind):
             return found
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, *JSON_ERRORS, KeyError, TypeError):
         pass
-    log.drop(source, "/".join(path.parts[-3:]), "the file is damaged or cut short")
+    log.drop(source, "/".join(path.parts[-3:]), DAMAGED_FILE)
     return kind()

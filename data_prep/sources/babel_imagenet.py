@@ -17,7 +17,7 @@ from typing import Any
 from data_prep.errors import UnknownNameError, UserError
 from data_prep.records import DropLog, Example
 from data_prep.sources._base import About, Pointed
-from data_prep.sources._layout import first_file, layout_error, open_root
+from data_prep.sources._layout import JSON_ERRORS, first_file, layout_error, open_root
 
 NAME = "babel-imagenet"
 CLASSES = 1000
@@ -145,7 +145,7 @@ def _table(root: Path) -> dict[str, Any]:
 def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, *JSON_ERRORS) as error:
         raise _damaged(path) from error
     if not isinstance(found, dict):
         raise _damaged(path)

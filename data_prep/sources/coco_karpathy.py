@@ -28,6 +28,7 @@ from data_prep.sources._json_array import array
 from data_prep.sources._layout import (
     DAMAGED_FILE,
     DAMAGED_LINE,
+    JSON_ERRORS,
     NO_PICTURE,
     captions,
     first_file,
@@ -151,7 +152,7 @@ def _coco_35l(path: Path, locale: str, log: DropLog) -> Iterator[tuple[int, str]
                     item = json.loads(line)
                     if item["trg_lang"] == locale:
                         yield int(item["image_id"].split("_")[0]), str(item["translation_tokenized"])
-                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                except (*JSON_ERRORS, KeyError, TypeError, AttributeError):
                     log.drop(NAME, f"{path.name}:{number}", DAMAGED_LINE)
         except (OSError, EOFError):
             log.drop(NAME, path.name, DAMAGED_FILE)

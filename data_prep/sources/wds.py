@@ -20,6 +20,7 @@ from data_prep.errors import UserError
 from data_prep.picture_files import KINDS
 from data_prep.records import DropLog, Example, Slice
 from data_prep.sources._base import ROOT, About, Pointed
+from data_prep.sources._layout import JSON_ERRORS
 from data_prep.sources._own import about_own, attribution_of
 from data_prep.sources._own_columns import Columns, find_columns, licence_id, roles, text, texts
 from data_prep.sources._own_language import RowLanguages, Tongue
@@ -236,7 +237,7 @@ class _Reader:
             if kind in _JSON:
                 try:
                     record = json.loads(data)
-                except (ValueError, RecursionError):
+                except JSON_ERRORS:
                     record = None
                 if not isinstance(record, dict):
                     raise _Unusable(DAMAGED_JSON)

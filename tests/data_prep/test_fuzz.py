@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 import zipfile
 from importlib import resources
 from pathlib import Path
@@ -17,7 +16,7 @@ from data_prep.languages import read_language
 from data_prep.pictures import PictureError
 from data_prep.records import DropLog
 from tests import fuzzing
-from tests.data_prep.conftest import Miniature, deb, zipped
+from tests.data_prep.conftest import Miniature, deb, tgz, zipped
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "SVG"])
@@ -40,30 +39,15 @@ def test_a_language(tmp_path: Path) -> None:
     fuzzing.fuzz("language", seed, fuzzing.of_file(tmp_path, "sw.toml", read_language))
 
 
-def tar(mode: str) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode) as archive:  # type: ignore[call-overload]
-        info = tarfile.TarInfo("a/b.txt")
-        info.size = 200
-        archive.addfile(info, io.BytesIO(b"mbwa" * 50))
-    return out.getvalue()
-
-
-def stored() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("a/b.txt", "mbwa" * 50)
-    return out.getvalue()
-
-
+MEMBERS = {"a/b.txt": b"mbwa" * 50}
 ARCHIVES = {
-    "tar": tar("w"),
-    "tar.gz": tar("w:gz"),
-    "tar.bz2": tar("w:bz2"),
-    "tar.xz": tar("w:xz"),
-    "zip": zipped({"a/b.txt": b"mbwa" * 50}),
-    "whl": stored(),
-    "deb": deb(tar("w:gz"), tar("w:gz")),
+    "tar": tgz(MEMBERS, ""),
+    "tar.gz": tgz(MEMBERS),
+    "tar.bz2": tgz(MEMBERS, "bz2"),
+    "tar.xz": tgz(MEMBERS, "xz"),
+    "zip": zipped(MEMBERS),
+    "whl": zipped(MEMBERS, zipfile.ZIP_STORED),
+    "deb": deb(tgz(MEMBERS), tgz(MEMBERS)),
 }
 
 

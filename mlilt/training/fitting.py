@@ -7,10 +7,12 @@ a step is trained, in processes of their own, and the chunk halved until one end
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ _STEPS = 100
 _LARGEST = 4096
 # Of the memory that is free now; the rest is for what comes and goes meanwhile.
 _SHARE = 0.9
+# Within this time a process takes less than the rest.
+_LOOK_S = 0.02
 
 
 def fit(
@@ -96,30 +100,59 @@ def _batch(captions: int, epochs: int, processes: int) -> int:
 
 
 def _fits(config: RunConfig, offline: bool, processes: int) -> bool:
-    """Whether a step trains, and its run is evaluated, in a process that may have the memory that is free."""
-    with tempfile.TemporaryDirectory() as place:
+    """Whether a step trains, and its run is evaluated, in processes that may have the memory that is free.
+
+    Processes that take more are ended from here. A limit that the system keeps (`RLIMIT_DATA`) would refuse memory
+    inside of them, and libraries that are refused a thread wait for it for good.
+    """
+    limit = psutil.virtual_memory().available * _SHARE
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
+        tempfile.TemporaryDirectory() as place,
+    ):
         settings = Path(place) / record.CONFIG
         configs.write(config.model_copy(update={"budget_s": 1e-3, "min_steps": 0}), settings)
-        # The limit is set by the new process, before anything of ours is loaded.
-        code = _LIMITED.format(limit=int(psutil.virtual_memory().available * _SHARE / processes))
-        command = [sys.executable, "-c", code, "train", "--config", str(settings), "--out", str(Path(place) / "run")]
-        command += ["--json", *(["--offline"] if offline else []), *(["--gpus", str(processes)] * (processes > 1))]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False)
-    if done.returncode == 0:
+        command = [sys.executable, "-P", "-m", "mlilt", "train", "--config", str(settings), "--json"]
+        command += ["--out", str(Path(place) / "run")]
+        command += [*(["--offline"] if offline else []), *(["--gpus", str(processes)] * (processes > 1))]
+        process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+        try:
+            while process.poll() is None:
+                time.sleep(_LOOK_S)
+                if _taken(process) > limit:
+                    return False
+        finally:
+            _end(process)
+        said.seek(0)
+        told = said.read()
+    code = process.returncode
+    if code == 0:
         return True
     killed = {-signal.SIGKILL, 128 + signal.SIGKILL}
-    if done.returncode in killed or loop.TOO_LARGE in done.stderr or "MemoryError" in done.stderr:
+    if code in killed or loop.TOO_LARGE in told or "MemoryError" in told:
         return False
-    raise UserError(f"A step to find a batch size failed: {done.stderr.strip()[-2000:] or done.returncode}")
+    raise UserError(f"A step to find a batch size failed: {told.strip()[-2000:] or code}")
 
 
-# Windows and macOS know no such limit; there the system ends a process that asks for too much, or swaps.
-_LIMITED = """
-import sys
-if sys.platform == "linux":
-    import resource
-    resource.setrlimit(resource.RLIMIT_DATA, ({limit}, {limit}))
-from mlilt.cli.main import main
-sys.argv[0] = "mlilt"
-main()
-"""
+def _family(process: psutil.Popen) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def _taken(process: psutil.Popen) -> int:
+    """Bytes of memory that a process and those it started have for themselves; what they map of files can be freed."""
+    taken = 0
+    for one in _family(process):
+        # A process of several may end at any moment.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            memory = one.memory_info()
+            taken += memory.rss - getattr(memory, "shared", 0)
+    return taken
+
+
+def _end(process: psutil.Popen) -> None:
+    for one in _family(process):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.wait()

@@ -64,17 +64,18 @@ def test_a_size_is_found_trained_with_and_kept(small_sw: Prepared, tiny: dict[st
         mlilt.train(out="run", progress=False, **{**settings, "epochs": 4})
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="memory of a process is limited so on Linux alone")
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process maps of files is told apart on Linux alone")
 def test_a_step_that_has_not_the_memory_it_needs_does_not_fit(
     settings: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real tower, trained whole."""
     config = resolve.resolve(settings(strategy="full", batch_size=128, device="cpu"))
-    needs = _data_bytes(config.model_copy(update={"budget_s": 1e-3}), tmp_path / "measured")
+    needs = _own_bytes(config.model_copy(update={"budget_s": 1e-3}), tmp_path / "measured")
     for share, fits in ((0.6, False), (2.0, True)):
-        there = share * needs / fitting._SHARE
-        monkeypatch.setattr(psutil, "virtual_memory", lambda there=there: type("Memory", (), {"available": there}))
+        there = type("Memory", (), {"available": share * needs / fitting._SHARE})
+        monkeypatch.setattr(psutil, "virtual_memory", lambda there=there: there)
         assert fitting._fits(config, True, 1) == fits
+        assert not psutil.Process().children(recursive=True)
 
 
 def test_batches_are_halved_last_and_nothing_that_fits_is_an_error(
@@ -92,7 +93,7 @@ def test_batches_are_halved_last_and_nothing_that_fits_is_an_error(
     assert tried == [(8, 8), (8, 4), (8, 2), (8, 1), (4, 1), (2, 1)]
 
 
-def _data_bytes(config: RunConfig, folder: Path) -> int:
+def _own_bytes(config: RunConfig, folder: Path) -> int:
     """The most memory of its own that a process has while it trains."""
     folder.mkdir()
     configs.write(config, folder / "config.toml")
@@ -103,7 +104,7 @@ def _data_bytes(config: RunConfig, folder: Path) -> int:
         "def watch():\n"
         "    global most\n"
         "    while True:\n"
-        "        kept = next(l for l in open('/proc/self/status') if l.startswith('VmData'))\n"
+        "        kept = next(l for l in open('/proc/self/status') if l.startswith('RssAnon'))\n"
         "        most = max(most, int(kept.split()[1]) * 1024)\n"
         "        time.sleep(0.002)\n"
         "threading.Thread(target=watch, daemon=True).start()\n"

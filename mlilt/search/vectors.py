@@ -184,7 +184,7 @@ class Vectors:
         if not self._came and not self._gone:
             return
         lists = self._lists
-        kept = ~np.isin(lists.keys, np.concatenate(self._gone)) if self._gone else slice(None)
+        kept = ~np.isin(lists.keys, np.concatenate(self._gone), kind="sort") if self._gone else slice(None)
         keys = np.concatenate([lists.keys[kept], *(keys for keys, _ in self._came)])
         halves = np.concatenate([lists.halves[kept], *(vectors for _, vectors in self._came)])
         self._came, self._gone, self._order, self._coarse = [], [], None, None

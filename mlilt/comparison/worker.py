@@ -1,11 +1,10 @@
 """Trains runs, each in a process of its own, without each loading torch and all around it anew.
 
 The parent writes tasks as lines of JSON to the worker's standard input and reads an answer a task from its standard
-output; progress goes to the standard error that all share. The worker imports what training needs, loads the towers
-that a run starts from, computes nothing itself, and forks for each task: memory, random generators and whatever else a
-run changes are its own and end with it, and so does a run that is killed. The towers stay for the next run, which most
-often starts from the same. Where forking is not safe (outside Linux; CUDA) a worker trains one run itself, and the next
-run gets another worker.
+output; progress goes to the standard error that all share. The worker imports what training needs, computes nothing
+itself, and forks for each task: memory, random generators and whatever else a run changes are its own and end with it,
+and so does a run that is killed. Where forking is not safe (outside Linux; CUDA) a worker trains one run itself, and
+the next run gets another worker.
 """
 
 from __future__ import annotations
@@ -22,14 +21,11 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_prep.errors import UserError
 from mlilt import config as configs
 from mlilt.config import RunConfig
-
-if TYPE_CHECKING:
-    from mlilt.training.base import Base
 
 # What a run imports on its way, some of it not before it is needed: here all is there before the first fork.
 _NEEDED = (
@@ -158,77 +154,41 @@ def main() -> None:
         # Should a package move a module, a run finds its own way to what it needs.
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    forker = _Forker()
     for line in sys.stdin:
         task = json.loads(line)
         # A process that has seen a GPU cannot be forked into one that uses it, and an import may look for one.
         forks = sys.platform == "linux" and task["config"]["device"] == "cpu"
-        answer = forker.train(task) if forks else {"error": _train(task), "exit": 0}
+        answer = _forked(task) if forks else {"error": _train(task), "exit": 0}
         print(json.dumps({**answer, "last": not forks}), file=answers, flush=True)
 
 
-class _Forker:
-    """Trains each run in a process that is forked off for it.
-
-    A process that has computed with threads cannot be forked into one that does: the threads are gone, and waited for.
-    So there is one thread to load towers with, and the run has as many as it would have by itself.
-    """
-
-    def __init__(self) -> None:
-        import torch
-
-        self._threads = torch.get_num_threads()
-        self._wanted: tuple[str, str] | None = None
-        self._towers: Base | None = None
-        torch.set_num_threads(1)
-
-    def train(self, task: dict[str, Any]) -> dict[str, Any]:
-        """What was said to be wrong with a run, and how its process ended."""
-        self._load(task)
-        context = multiprocessing.get_context("fork")
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=self._child, args=(task, theirs, os.getpid()))
-        process.start()
-        theirs.close()
-        try:
-            error = ours.recv()
-        except EOFError:
-            error = None
-        process.join()
-        return {"error": error, "exit": process.exitcode}
-
-    def _load(self, task: dict[str, Any]) -> None:
-        from mlilt.training import base
-
-        config = task["config"]
-        # Beside a trimmed tower there should be no whole one.
-        wanted = None if config["trim_vocab"] else (config["text"], config["vision"])
-        if wanted == self._wanted:
-            return
-        # One pair at a time is in memory.
-        self._wanted, self._towers = wanted, None
-        if wanted is not None:
-            # What cannot be loaded is told by the run, which tries by itself.
-            with contextlib.suppress(Exception):
-                self._towers = base.load(*wanted, task["offline"], task["progress"])
-
-    def _child(self, task: dict[str, Any], answer: Connection, parent: int) -> None:
-        import torch
-
-        _end_with(parent)
-        torch.set_num_threads(self._threads)
-        answer.send(_train(task, self._towers))
+def _forked(task: dict[str, Any]) -> dict[str, Any]:
+    """Trains in a process that is forked off for it; what it said is wrong, and how it ended."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(task, theirs, os.getpid()))
+    process.start()
+    theirs.close()
+    try:
+        error = ours.recv()
+    except EOFError:
+        error = None
+    process.join()
+    return {"error": error, "exit": process.exitcode}
 
 
-def _train(task: dict[str, Any], towers: Base | None = None) -> str | None:
+def _child(task: dict[str, Any], answer: Connection, parent: int) -> None:
+    _end_with(parent)
+    answer.send(_train(task))
+
+
+def _train(task: dict[str, Any]) -> str | None:
     """Trains, and gives what is wrong if a user can mend it. Anything else ends the process."""
     from mlilt.training import loop
 
     try:
         config = configs.make(task["config"], "the comparison")
-        loop.train(
-            config, task["folder"], resume=True, offline=task["offline"], progress=task["progress"], towers=towers
-        )
+        loop.train(config, task["folder"], resume=True, offline=task["offline"], progress=task["progress"])
     except UserError as error:
         return str(error)
     return None

@@ -76,8 +76,6 @@ def store_frozen(module: nn.Module, dtype: torch.dtype) -> None:
 def make_repeatable(device: torch.device, seed: int) -> None:
     """The same seed gives the same weights on the same machine."""
     torch.manual_seed(seed)
-    # Unless it is told, MKL may take fewer threads than there are as it sees fit, and sums come in another order.
-    torch.set_num_threads(torch.get_num_threads())
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)

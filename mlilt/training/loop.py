@@ -31,11 +31,10 @@ from mlilt.config import RunConfig
 from mlilt.model import assemble, encode_captions, trim
 from mlilt.record import Costs, RunRecord, Tower, Trained
 from mlilt.strategies import Account
-from mlilt.towers import embedding_rows, trimming
+from mlilt.towers import embedding_rows, text, trimming, vision
 from mlilt.towers.text import TextTower
 from mlilt.towers.vision import VisionTower
-from mlilt.training import activations, base, checkpoint, checks, corpus, distributed, features, folders, trackers
-from mlilt.training.base import Base
+from mlilt.training import activations, checkpoint, checks, corpus, distributed, features, folders, trackers
 from mlilt.training.batching import Batch, Batcher
 from mlilt.training.corpus import Corpus, Split
 from mlilt.training.device import (
@@ -90,7 +89,6 @@ def train(
     progress: bool = True,
     checkpoint_every_s: float = 15.0,
     track: Sequence[str] = (),
-    towers: Base | None = None,
 ) -> RunRecord:
     """Trains and evaluates one run.
 
@@ -103,7 +101,6 @@ def train(
         progress: show progress bars.
         checkpoint_every_s: seconds between checkpoints.
         track: programs that show the run live: tensorboard, wandb, trackio.
-        towers: those of the settings, if they are loaded already; they are this run's alone from now on.
 
     Started by torchrun in several processes, all of them train this run together.
 
@@ -122,16 +119,7 @@ def train(
             if done is not None:
                 return done
             run = _Run(
-                config,
-                folder,
-                device,
-                world,
-                force,
-                offline,
-                progress and world.first,
-                checkpoint_every_s,
-                track,
-                towers,
+                config, folder, device, world, force, offline, progress and world.first, checkpoint_every_s, track
             )
             return run.go()
         except OSError as error:
@@ -209,7 +197,6 @@ class _Run:
         progress: bool,
         checkpoint_every_s: float,
         track: Sequence[str],
-        towers: Base | None,
     ) -> None:
         self.config = config
         self.folder = folder
@@ -221,7 +208,6 @@ class _Run:
         self.checkpoint_every_s = checkpoint_every_s
         self.dtype = choose_precision(config.precision, device)
         self.track = track if world.first else ()
-        self.towers = towers
         self.tracking = Tracking()
         self.totals = _Totals()
         self.eyes: VisionTower
@@ -231,16 +217,15 @@ class _Run:
         """Runs all stages."""
         started = time.perf_counter()
         memory = PeakMemory(self.device)
+        make_repeatable(self.device, self.config.seed)
         found = self._read()
         # Of training steps, counted in the first process for all of its machine.
         self.energy = EnergyMeter(self.device, gpus=int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-        towers = self.towers or base.load(self.config.text, self.config.vision, self.offline, self.progress)
-        # Not before: to build a tower draws random numbers, and a run of towers at hand has to go as any other.
-        make_repeatable(self.device, self.config.seed)
-        eyes, text_about, vision_about = towers.vision, towers.text_about, towers.vision_about
-        tower = self._trimmed(towers.text, found)
-        # Where a tower is trimmed the whole one goes.
-        del towers
+        tower = text.load(self.config.text, offline=self.offline, progress=self.progress)
+        text_about = _about(self.config.text, tower, tower.encoder)
+        eyes = vision.load(self.config.vision, offline=self.offline, progress=self.progress)
+        vision_about = _about(self.config.vision, eyes, eyes.model)
+        tower = self._trimmed(tower, found)
         # Compiled, a row of other lengths each time would be a new program each time.
         tower.settle(self.device, packed=not (self.config.compile and self.config.strategy != configs.FROZEN))
         batcher = dataclasses.replace(_batcher(self.config, found), tokenize=tower.tokenize)
@@ -253,8 +238,8 @@ class _Run:
         dual, text_account, vision_account = assemble(self.config, tower, eyes)
         self.eyes = eyes
         rows = self._reduce_embedding(tower, batcher)
-        digests = {"text": text_about.sha256, "vision": vision_about.sha256, "data": found.sha256}
-        begun_with = {**digests, "config": json.dumps(self.config.outcome(), sort_keys=True)}
+        base = {"text": text_about.sha256, "vision": vision_about.sha256, "data": found.sha256}
+        begun_with = {**base, "config": json.dumps(self.config.outcome(), sort_keys=True)}
         state = self.world.told(lambda: self._checkpoint(begun_with))
         self._place(dual)
         if state is None:
@@ -275,7 +260,7 @@ class _Run:
                     dual,
                     found,
                     store,
-                    digests,
+                    base,
                     text_about,
                     vision_about,
                     text_account,
@@ -291,7 +276,7 @@ class _Run:
         dual: DualEncoder,
         found: Corpus,
         store: features.FeatureStore,
-        digests: dict[str, str],
+        base: dict[str, str],
         text_about: Tower,
         vision_about: Tower,
         text_account: Account,
@@ -308,7 +293,7 @@ class _Run:
             tokens = [len(ids) for ids in dual.text.tokenize(asked.captions)]  # type: ignore[operator]
             evaluations[code] = evaluate(split.rows, asked, *self._embed(dual, split, store, asked), tokens)
         evaluation_s = time.perf_counter() - started
-        saved = learned.save_weights(dual, self.folder / record.WEIGHTS, {**digests, "format": "1"})
+        saved = learned.save_weights(dual, self.folder / record.WEIGHTS, {**base, "format": "1"})
         with (self.folder / record.QUERIES).open("w", encoding="utf-8") as file:
             file.writelines(
                 json.dumps({"language": code, **line}, ensure_ascii=False) + "\n"
@@ -319,7 +304,7 @@ class _Run:
             name=self.folder.name,
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             config=self.config,
-            data_sha256=digests["data"],
+            data_sha256=base["data"],
             data_pictures=found.pictures,
             text=text_about,
             vision=vision_about,
@@ -645,6 +630,10 @@ def _epochs(config: RunConfig, steps: int) -> int | None:
     if config.budget_s is not None:
         return None
     return max(config.epochs, -(-config.min_steps // steps))
+
+
+def _about(name: str, tower: TextTower | VisionTower, module: nn.Module) -> Tower:
+    return Tower(name=name, sha256=tower.digest(), parameters=sum(p.numel() for p in module.parameters()))
 
 
 def _batcher(config: RunConfig, found: Corpus) -> Batcher:

@@ -59,10 +59,8 @@ def test_a_later_run_of_a_worker_is_that_of_a_fresh_process(small: Callable[...,
         one.train(first, tmp_path / "first")
         [process] = workers()
         one.train(second, tmp_path / "second")
-        one.train(small(trim_vocab=True), tmp_path / "trimmed")
         assert workers() == [process]
     assert not workers()
-    assert record.read(tmp_path / "trimmed").config.trim_vocab
     configs.write(second, tmp_path / "second.toml")
     command = [sys.executable, "-m", "mlilt", "train", "--config", "second.toml", "--out", "alone", "--offline"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)

@@ -29,6 +29,10 @@ def add_products(tower: nn.Module, rank: int, alpha: int, dora: bool) -> None:
         init_lora_weights=not next(tower.parameters()).is_meta,
     )
     _peft.inject(config, tower)
+    # Imports peft, which takes its time.
+    from mlilt.strategies import _low_rank
+
+    _low_rank.speed_up(tower)
 
 
 @dataclass(frozen=True, slots=True)

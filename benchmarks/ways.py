@@ -19,6 +19,7 @@ from unittest.mock import patch
 import mlilt
 from benchmarks._table import show, spread
 from mlilt import record
+from mlilt.strategies import _low_rank
 from mlilt.towers import packing
 from mlilt.training import loop
 
@@ -43,6 +44,7 @@ WAYS = (
         "full",
         lambda: patch.object(loop._Run, "_reduce_embedding", lambda *_: None),
     ),
+    Way("LoRA's products by peft's own layers", "lora", lambda: patch.object(_low_rank, "speed_up")),
     # Its gradients have to go through the blocks below too.
     Way("norms of all blocks train too", "last-k", settings={"strategy": "layernorm+last-k"}),
     Way("towers compiled by torch", "layernorm", settings={"compile": True}),

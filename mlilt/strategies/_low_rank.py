@@ -51,7 +51,8 @@ class LowRankLinear(lora.Linear):  # type: ignore[misc]
         """As the layer that it was: x of shape (..., in), output (..., out) in autocast's dtype or x's."""
         base = self.get_base_layer()
         # Converters to other formats know torch's own operations alone.
-        converted = torch.jit.is_tracing() or torch.compiler.is_exporting()
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        converted = tracing or torch.compiler.is_exporting()
         if args or kwargs or converted or self.disable_adapters or self.merged or base.weight.requires_grad:
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
         (name,) = self.active_adapters

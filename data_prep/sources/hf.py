@@ -32,10 +32,13 @@ def _library(what: str, remedy: str) -> Iterator[None]:
     """Turns what the library raises, which is of many kinds, into a UserError that names what it read."""
     try:
         yield
-    except (UserError, MemoryError):
+    except UserError:
         raise
     except Exception as error:
         said = f"{type(error).__name__}: {error}".rstrip(": ")
+        # Of a damaged length most of all.
+        if isinstance(error, MemoryError):
+            said = "it asks for more memory than there is"
         raise UserError(f"The library datasets cannot read {what}: {said}. {remedy}") from error
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
 import pytest
 
 from data_prep import pictures
@@ -175,3 +177,16 @@ def test_what_the_library_cannot_read_is_an_error_that_says_what_is_needed(tmp_p
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"The library datasets cannot read .*empty"):
         read(tmp_path / "empty")
+
+
+def test_a_damaged_length_asks_for_more_memory_than_any_machine_has(tmp_path, rows):
+    root = tmp_path / "saved"
+    datasets.DatasetDict({"train": rows("a", "b")}).save_to_disk(str(root))
+    (shard,) = (root / "train").glob("*.arrow")
+    data = shard.read_bytes()
+    _, batch, *_ = pa.ipc.MessageReader.open_stream(data)
+    length = struct.pack("<q", batch.body.size)
+    assert data.count(length) == 1
+    shard.write_bytes(data.replace(length, struct.pack("<q", 1 << 62)))
+    with pytest.raises(UserError, match=r"cannot read the split train .*more memory than there is"):
+        read(root)

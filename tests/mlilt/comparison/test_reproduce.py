@@ -30,7 +30,9 @@ def parsed(module: Any, command: str) -> dict[str, Any]:
     words = shlex.split(command, comments=True)
     assert words[:2] == ["mlilt", module.__name__.rpartition(".")[2]]
     context = typer.main.get_command(app).make_context("mlilt", words[2:])
-    return {key: value for key, value in context.params.items() if value not in (None, False, [], ())}
+    # Typer before 0.29 makes lists of its tuples no sooner than it calls the command.
+    given = {key: list(value) if isinstance(value, tuple) else value for key, value in context.params.items()}
+    return {key: value for key, value in given.items() if value not in (None, False, [])}
 
 
 def settings_of(command: str) -> RunConfig:

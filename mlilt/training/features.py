@@ -1,8 +1,8 @@
 """Features of a frozen vision tower, computed once for each picture and kept on disk for all runs.
 
-One folder for each (vision weights, preprocessing, precision): `features.f16` holds float16 rows one after the
-other, `ids.txt` the image id of each row and its CRC-32. Rows are only ever appended, features before ids, so that a
-killed process leaves at most a tail without ids, which the next one cuts off. A row that is not what was written is
+One folder for each (vision weights, preprocessing, precision, versions): `features.f16` holds float16 rows one after
+the other, `ids.txt` the image id of each row and its CRC-32. Rows are only ever appended, features before ids, so that
+a killed process leaves at most a tail without ids, which the next one cuts off. A row that is not what was written is
 computed again.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.metadata
 import json
 import os
 import zlib
@@ -37,6 +38,8 @@ from mlilt.towers.vision import VisionTower
 _BATCH = {"cpu": 8, "cuda": 128}
 _APPEND_EVERY = 512
 _WAITING = 1024
+# What decodes pictures and computes their features.
+_MAKERS = ("pillow", "torchvision", "timm", "torch", "openvino")
 
 
 class _Read(NamedTuple):
@@ -186,10 +189,13 @@ def _sum(image_id: str, row: NDArray[np.float16]) -> str:
 def store_for(sha256: str, preprocessing: str, width: int, dtype: torch.dtype) -> FeatureStore:
     """The store of one (vision weights, preprocessing, precision) in the shared cache.
 
+    Each version of what decodes and computes has its own: their last bits differ, and a run says what it was made with.
+
     Raises:
         UserError: the cache folder cannot be written.
     """
     about = {"weights": sha256, "preprocessing": preprocessing, "width": width, "precision": str(dtype), "format": 3}
+    about |= {name: importlib.metadata.version(name) for name in _MAKERS}
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     folder = cache_folder() / "features" / key
     try:

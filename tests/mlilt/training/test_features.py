@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
+import json
 import signal
 import subprocess
 import sys
@@ -201,6 +203,19 @@ def test_a_store_is_for_one_tower_preprocessing_and_precision(monkeypatch: pytes
         store_for("ab", "{}", 3, torch.bfloat16),
     ]
     assert len({base.folder, *(other.folder for other in others)}) == 4
+
+
+def test_another_versions_features_are_not_taken_for_ones_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The same weights in another OpenVINO end in other last bits."""
+    monkeypatch.setenv("MLILT_CACHE", str(tmp_path))
+    ours = store_for("ab", "{}", 3, torch.float32)
+    real = importlib.metadata.version
+    about = json.loads((ours.folder / "about.json").read_text(encoding="utf-8"))
+    for name in ("openvino", "torch", "pillow"):
+        assert about[name] == real(name)
+        with monkeypatch.context() as other:
+            other.setattr(importlib.metadata, "version", lambda asked, name=name: "0" if asked == name else real(asked))
+            assert store_for("ab", "{}", 3, torch.float32).folder != ours.folder
 
 
 def test_a_cache_that_cannot_be_made_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ let asked = null; // {text}, {file} or {like: {index, image_id}}
 let running = null;
 let timer = 0;
 let opened = null; // the button whose picture the dialog shows
+let from = null; // the one that it was opened by, which the browser gives back its focus
 
 // Languages of the page.
 
@@ -169,7 +170,9 @@ function open(button) {
   ]));
   at("previous").ariaDisabled = String(!beside(button, -1));
   at("next").ariaDisabled = String(!beside(button, 1));
-  if (!at("dialog").open) at("dialog").showModal();
+  if (at("dialog").open) return;
+  from = button;
+  at("dialog").showModal();
 }
 
 function beside(button, step) {
@@ -270,7 +273,11 @@ addEventListener("keydown", (event) => {
   }
 });
 at("close").addEventListener("click", () => at("dialog").close());
-at("dialog").addEventListener("close", () => (opened?.isConnected ? opened : query).focus());
+at("dialog").addEventListener("close", () => {
+  // It is told a little later: by then quick hands may have gone on.
+  if (![from, document.body].includes(document.activeElement)) return;
+  (opened?.isConnected ? opened : query).focus();
+});
 at("dialog").addEventListener("click", (event) => { if (event.target === at("dialog")) at("dialog").close(); });
 for (const [id, step] of [["previous", -1], ["next", 1]]) {
   at(id).addEventListener("click", () => { const next = beside(opened, step); if (next) open(next); });

@@ -135,6 +135,26 @@ def test_keys_alone_are_enough(page: Page) -> None:
     expect(page.locator("#query")).to_be_focused()
 
 
+CLOSE_AND_GO_ON = """() => new Promise((done) => {
+  const dialog = document.querySelector("#dialog");
+  dialog.addEventListener("close", () => setTimeout(() => done(document.activeElement.id)));
+  dialog.close();
+  document.querySelector("#query").focus();
+})"""
+
+
+def test_the_focus_stays_with_who_goes_on_before_the_dialogs_end_is_told(page: Page) -> None:
+    page.locator("#query").fill("bendera")
+    page.locator(".hit").first.click()
+    expect(page.locator("#dialog")).to_be_visible()
+    assert page.evaluate(CLOSE_AND_GO_ON) == "query"
+    # And it comes back to the picture that was looked at last.
+    page.locator(".hit").first.click()
+    page.locator("#next").click()
+    page.keyboard.press("Escape")
+    expect(page.locator(".hit").nth(1)).to_be_focused()
+
+
 @pytest.mark.parametrize(
     ("code", "title", "direction"),
     [("sw", "Utafutaji wa picha", "ltr"), ("ar", "البحث عن الصور", "rtl"), ("he", "חיפוש תמונות", "rtl")],

@@ -60,9 +60,10 @@ class LowRankLinear(lora.Linear):  # type: ignore[misc]
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
         down, up = self.lora_A[name].weight, self.lora_B[name].weight
         with torch.autocast(kind, enabled=False):
-            flat, *rest = (None if t is None else t.to(dtype) for t in (x, base.weight, base.bias, down, up))
-            assert flat is not None
-            out = _Product.apply(flat.reshape(-1, flat.shape[-1]), *rest, self.scaling[name])
+            flat = x.to(dtype).reshape(-1, x.shape[-1])
+            weight, down, up = (t.to(dtype) for t in (base.weight, down, up))
+            bias = None if base.bias is None else base.bias.to(dtype)
+            out = _Product.apply(flat, weight, bias, down, up, self.scaling[name])
         return out.view(*x.shape[:-1], out.shape[-1])  # type: ignore[no-any-return]
 
 
@@ -72,6 +73,6 @@ def speed_up(tower: nn.Module) -> None:
     layers: list[Any] = [module for module in tower.modules() if type(module) is lora.Linear]
     for module in layers:
         plain = type(module.get_base_layer()) is nn.Linear and len(module.active_adapters) == 1
-        (dropout,) = module.lora_dropout.values() or (None,)
-        if plain and not module.lora_variant and isinstance(dropout, nn.Identity):
+        keeps_all = all(isinstance(dropout, nn.Identity) for dropout in module.lora_dropout.values())
+        if plain and keeps_all and not module.lora_variant:
             module.__class__ = LowRankLinear

@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 import resource
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +136,21 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+# Distributions that decide a run's outcome.
+_DECIDING = ("mlilt", "torch", "transformers", "timm", "openvino", "peft", "tokenizers", "numpy", "datasets")
+
+
 def versions() -> dict[str, str]:
     """Versions of what decides a run's outcome, as far as it is installed."""
+    return {"python": platform.python_version(), **installed(_DECIDING)}
+
+
+def installed(names: Iterable[str]) -> dict[str, str]:
+    """Versions of distributions, without those that are not there."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": platform.python_version()}
-    for name in ("mlilt", "torch", "transformers", "timm", "openvino", "peft", "tokenizers", "numpy", "datasets"):
+    found = {}
+    for name in names:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
     return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
 import zlib
@@ -32,6 +31,7 @@ from data_prep.pictures import PictureError
 from data_prep.progress import bar
 from mlilt.towers.inference import for_inference
 from mlilt.towers.vision import VisionTower
+from mlilt.training.device import installed
 
 # On a CPU small batches stay in its caches; the size is fixed so that a picture's features do not depend on what
 # it is encoded with.
@@ -195,7 +195,7 @@ def store_for(sha256: str, preprocessing: str, width: int, dtype: torch.dtype) -
         UserError: the cache folder cannot be written.
     """
     about = {"weights": sha256, "preprocessing": preprocessing, "width": width, "precision": str(dtype), "format": 3}
-    about |= {name: importlib.metadata.version(name) for name in _MAKERS}
+    about |= installed(_MAKERS)
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     folder = cache_folder() / "features" / key
     try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import mlilt
 from benchmarks._table import show
 from mlilt.comparison import results
-from mlilt.evaluation.statistics import bootstrap_interval, clusters
+from mlilt.evaluation.statistics import bootstrap_interval
 
 LANGUAGES = ("sw", "yo", "qu")
 SEEDS = 3
@@ -60,7 +60,7 @@ def run(folder: Path | None = None) -> None:
 
 
 def _interval(change: NDArray[np.float64], concepts: Sequence[str]) -> str:
-    low, high = bootstrap_interval(clusters(change, concepts), lambda drawn: np.nanmean(drawn, axis=-1))
+    low, high = bootstrap_interval(change, clusters=concepts)
     return f"{change.mean():+.1f} [{low:+.1f}, {high:+.1f}]"
 
 

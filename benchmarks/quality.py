@@ -70,4 +70,5 @@ def run(folder: Path | None = None) -> None:
         ),
         lines,
     )
-    print(f"\n{len(captions)} queries among {len(rows)} pictures; chance R@10 {100 * chance_recall(right, 10):.1f} %.")
+    chance = 100 * chance_recall(right.sum(axis=1), right.shape[1], 10)
+    print(f"\n{len(captions)} queries among {len(rows)} pictures; chance R@10 {chance:.1f} %.")

@@ -10,7 +10,7 @@ from mlilt.alignment import objectives
 from mlilt.assessment._base import Asked, Measured, Subject, Thing, each_language
 from mlilt.evaluation.calibration import calibration
 from mlilt.record import RunRecord
-from mlilt.training.evaluate import compare
+from mlilt.training.evaluate import embedded
 
 
 class _Calibration:
@@ -28,10 +28,13 @@ class _Calibration:
         """Text -> image: each query's loss, confidence and whether it is right; a concept's pictures are one answer."""
         [one] = asked
         queries = one.queries
-        concepts = np.array([row.concept for row in one.split.rows])
-        text, image = subject.text(queries.captions), subject.image(one.split)
-        similarity, right = compare(one.split.rows, queries, text, image)
-        found = calibration(similarity, right, subject.about.temperature, alike=concepts)
+        captions, pictures = embedded(one.split.rows, queries, subject.text(queries.captions), subject.image(one.split))
+        found = calibration(
+            captions.vectors @ pictures.vectors.T,
+            captions.concepts[:, None] == pictures.concepts[None, :],
+            subject.about.temperature,
+            alike=pictures.concepts,
+        )
         curve = found.given.reliability()
         return [
             Measured(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlilt.assessment._base import Asked, Measured, Subject, Thing, each_language, first_rows
-from mlilt.evaluation.retrieval import chance_recall, ndcg, ranks
+from mlilt.evaluation.retrieval import Placed, place
 from mlilt.record import RunRecord
-from mlilt.training.evaluate import compare
+from mlilt.training.evaluate import embedded
 
 
 class _Retrieval:
@@ -28,17 +27,16 @@ class _Retrieval:
         queries, rows = one.queries, one.split.rows
         if len(one.names) < 2:
             return []
-        similarity, right = compare(rows, queries, subject.text(queries.captions), subject.image(one.split))
+        captions, pictures = embedded(rows, queries, subject.text(queries.captions), subject.image(one.split))
         first = first_rows(rows)
         return [
-            _measured(one.language, "text_to_image", one.captions, queries.concepts, similarity, right),
+            _measured(one.language, "text_to_image", one.captions, queries.concepts, place(captions, pictures)),
             _measured(
                 one.language,
                 "image_to_text",
-                [rows[place].image_id for place in first],
-                [rows[place].concept for place in first],
-                similarity.T[first],
-                right.T[first],
+                [rows[row].image_id for row in first],
+                [rows[row].concept for row in first],
+                place(pictures[np.array(first)], captions),
             ),
         ]
 
@@ -47,19 +45,11 @@ class _Retrieval:
         return f"among {measured.about['pool']}"
 
 
-def _measured(
-    language: str,
-    part: str,
-    items: list[str],
-    clusters: list[str],
-    similarity: NDArray[np.float32],
-    right: NDArray[np.bool_],
-) -> Measured:
-    places = ranks(similarity, right)
-    values = {f"recall_at_{k}": (places <= k).astype(float).tolist() for k in (1, 5, 10)}
-    values |= {"mrr": (1 / places).tolist(), "ndcg_at_10": ndcg(similarity, right, 10).tolist()}
-    chance = {f"recall_at_{k}": chance_recall(right, k) for k in (1, 5, 10)}
-    about = {"pool": right.shape[1]}
+def _measured(language: str, part: str, items: list[str], clusters: list[str], placed: Placed) -> Measured:
+    values = {f"recall_at_{k}": (placed.ranks <= k).astype(float).tolist() for k in (1, 5, 10)}
+    values |= {"mrr": (1 / placed.ranks).tolist(), "ndcg_at_10": placed.gains.tolist()}
+    chance = {f"recall_at_{k}": placed.chance(k) for k in (1, 5, 10)}
+    about = {"pool": placed.pool}
     return Measured(
         test="retrieval", on=language, part=part, items=items, clusters=clusters, values=values, chance=chance,
         about=about,

@@ -2,12 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ranks = NDArray[np.int64]
+Concepts = NDArray[np.int64]
+
+# Similarities held at once: some MB, which stay in a processor's cache from one pass over them to the next.
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """One side of a retrieval.
+
+    Attributes:
+        vectors: L2-normalized, float of shape (items, dim).
+        concepts: of each item the number of what it shows or asks for, shape (items,).
+    """
+
+    vectors: NDArray[np.floating[Any]]
+    concepts: Concepts
+
+    def __len__(self) -> int:
+        """How many items."""
+        return len(self.concepts)
+
+    def __getitem__(self, some: NDArray[Any] | slice) -> Embedded:
+        """Some of them: indices, a mask or a slice."""
+        return Embedded(self.vectors[some], self.concepts[some])
+
+
+def numbered(*names: list[str]) -> list[Concepts]:
+    """Names as numbers, the same in each of the lists: quicker to compare with each other."""
+    found: dict[str, int] = {}
+    return [np.array([found.setdefault(name, len(found)) for name in each], np.int64) for each in names]
+
+
+def blocks(queries: Embedded, pool: Embedded) -> Iterator[tuple[slice, NDArray[Any], NDArray[np.bool_]]]:
+    """Some queries after the other, so that memory grows with the pool and not with its square.
+
+    Returns:
+        Which queries, their similarities with all of the pool, and which of it are right for them, being of the same
+        concept: both of shape (some queries, pool).
+    """
+    some = max(1, _BLOCK // max(len(pool), 1))
+    for start in range(0, len(queries), some):
+        which = slice(start, start + some)
+        right = queries.concepts[which, None] == pool.concepts[None, :]
+        yield which, queries.vectors[which] @ pool.vectors.T, right
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """How each query of a retrieval fared.
+
+    Attributes:
+        ranks: as `ranks`, shape (queries,).
+        gains: as `ndcg` at ten, shape (queries,).
+        answers: how many of the pool are right, shape (queries,).
+        pool: how many there are to find.
+    """
+
+    ranks: Ranks
+    gains: NDArray[np.float64]
+    answers: NDArray[np.int64]
+    pool: int
+
+    def chance(self, k: int) -> float:
+        """Recall@k of a random order."""
+        return chance_recall(self.answers, self.pool, k)
+
+
+def place(queries: Embedded, pool: Embedded) -> Placed:
+    """Looks for each query in the pool.
+
+    Raises:
+        ValueError: a query has no right answer in the pool.
+    """
+    found = Placed(
+        np.zeros(len(queries), np.int64), np.zeros(len(queries)), np.zeros(len(queries), np.int64), len(pool)
+    )
+    for which, similarity, right in blocks(queries, pool):
+        found.ranks[which] = ranks(similarity, right)
+        found.gains[which] = ndcg(similarity, right)
+        found.answers[which] = right.sum(axis=1)
+    return found
 
 
 def ranks(similarity: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> Ranks:
@@ -64,24 +148,32 @@ def ndcg(similarity: NDArray[np.floating[Any]], right: NDArray[np.bool_], k: int
         raise ValueError("a query has no right answer in the pool")
     if k < 1:
         raise ValueError(f"k must be at least 1, is {k}")
-    known = np.where(np.isnan(similarity), np.where(right, -np.inf, np.inf), similarity)
-    # By similarity, and of equal ones the wrong first.
-    order = np.lexsort((right, -known), axis=1)[:, :k]
-    discounts = 1 / np.log2(np.arange(2, order.shape[1] + 2))
-    gained = np.take_along_axis(right, order, axis=1) @ discounts
-    ideal = np.cumsum(discounts)[np.minimum(right.sum(axis=1), len(discounts)) - 1]
-    return np.asarray(gained / ideal, dtype=np.float64)
+    k = min(k, similarity.shape[1])
+    away = -similarity
+    if (unknown := np.isnan(away)).any():
+        away = np.where(unknown, np.where(right, np.inf, -np.inf), away)
+    nearest = np.argpartition(away, k - 1, axis=1)[:, :k]
+    distances, fits = np.take_along_axis(away, nearest, axis=1), np.take_along_axis(right, nearest, axis=1)
+    order = np.lexsort((fits, distances), axis=1)
+    distances, fits = np.take_along_axis(distances, order, axis=1), np.take_along_axis(fits, order, axis=1)
+    # Of those as far as the last there may be more than there is room for, and any of them: there the wrong are first.
+    last = distances == distances[:, -1:]
+    wrong = ((away == distances[:, -1:]) & ~right).sum(axis=1, keepdims=True)
+    fits = np.where(last, last.cumsum(axis=1) > wrong, fits)
+    discounts = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.cumsum(discounts)[np.minimum(right.sum(axis=1), k) - 1]
+    return np.asarray(fits @ discounts / ideal, dtype=np.float64)
 
 
-def chance_recall(right: NDArray[np.bool_], k: int) -> float:
+def chance_recall(answers: NDArray[np.int64], pool: int, k: int) -> float:
     """Recall@k expected of a random order, 0 to 1: one minus the hypergeometric chance of k misses, averaged.
 
     Args:
-        right: bool of shape (queries, pool), as for `ranks`.
+        answers: of each query how many of the pool are right, shape (queries,).
+        pool: how many there are to find.
         k: how many places count; the whole pool if it is smaller.
     """
-    pool = right.shape[1]
-    misses = np.ones(len(right))
+    misses = np.ones(len(answers))
     for taken in range(min(k, pool)):
-        misses *= np.clip(pool - right.sum(axis=1) - taken, 0, None) / (pool - taken)
+        misses *= np.clip(pool - answers - taken, 0, None) / (pool - taken)
     return float(1 - misses.mean())

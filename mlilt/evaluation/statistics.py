@@ -26,7 +26,7 @@ a few seeds are then not counted as more by the many languages that each was tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,53 +85,45 @@ class Estimate:
     p: float | None = None
 
 
-def clusters(values: NDArray[Any], names: Sequence[str]) -> NDArray[np.float64]:
-    """Gathers values that belong together, to be drawn together: pictures of one concept are not independent.
-
-    Args:
-        values: one a query, shape (queries,).
-        names: of the cluster of each query.
-
-    Returns:
-        Shape (clusters, most queries in one), filled up with NaN.
-    """
-    found: dict[str, list[float]] = {}
-    for name, value in zip(names, values.tolist(), strict=True):
-        found.setdefault(name, []).append(float(value))
-    table = np.full((len(found), max(map(len, found.values()), default=0)), np.nan)
-    for row, members in enumerate(found.values()):
-        table[row, : len(members)] = members
-    return table
-
-
 def bootstrap_interval(
     values: NDArray[Any],
-    statistic: Callable[[NDArray[Any]], NDArray[Any]],
+    statistic: Literal["mean", "median"] = "mean",
+    clusters: Sequence[Hashable] | None = None,
     level: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> tuple[float, float]:
+) -> Values:
     """Percentile interval of a statistic over queries.
 
     Args:
-        values: one value a query, shape (queries,), or what `clusters` makes of them: then clusters are drawn, and
-            the statistic must leave NaN out.
-        statistic: maps (resamples, values) to (resamples,), such as a mean over the last axis.
+        values: one value a query, shape (queries,), or several figures of the same queries, shape (figures, queries):
+            then all are of the same draws.
+        statistic: of the queries.
+        clusters: what each query belongs to, and is drawn together with: pictures of one concept are not independent.
+            None if each is by itself.
         level: share of resamples that the interval covers.
-        resamples: how often queries are drawn with replacement.
+        resamples: how often clusters are drawn with replacement, as many as there are.
         seed: of the draws.
 
     Returns:
-        Lower and upper end.
+        Lower and upper end, shape (2,) or (figures, 2).
     """
-    random = np.random.default_rng(seed)
-    rows = max(1, min(resamples, _CHUNK // max(values.size, 1)))
-    parts = []
-    for start in range(0, resamples, rows):
-        draw = random.integers(len(values), size=(min(rows, resamples - start), len(values)))
-        parts.append(statistic(values[draw].reshape(len(draw), -1)))
-    low, high = np.quantile(np.concatenate(parts), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    figures = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    where, count = np.arange(figures.shape[1]), figures.shape[1]
+    if clusters is not None:
+        names: dict[Hashable, int] = {}
+        where = np.array([names.setdefault(name, len(names)) for name in clusters], dtype=np.intp)
+        count = len(names)
+    sums = np.stack([np.bincount(where, weights, count) for weights in (*figures, np.ones(len(where)))], axis=1)
+    drawn = []
+    for weights in _weights(count, count, resamples, np.random.default_rng(seed)):
+        if statistic == "median":
+            drawn.append(np.stack([_medians(weights, row, where) for row in figures], axis=1))
+        else:
+            totals = weights @ sums
+            drawn.append(totals[:, :-1] / totals[:, -1:])
+    ends = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0).T
+    return np.asarray(ends if np.ndim(values) == 2 else ends[0], dtype=np.float64)
 
 
 def mean(
@@ -160,18 +152,9 @@ def median(sample: Sample, level: float = 0.95, resamples: int = RESAMPLES, seed
     """Median over items of each seed, and of those the mean; arguments and errors as `mean`."""
     random = np.random.default_rng(seed)
     (where,), count = _numbered([sample])
-    columns = []
+    weights = [np.ones((1, count)), *_weights(count, count - 1, resamples, random)]
     # The same draws for each seed.
-    weights = list(_weights(count, resamples, random))
-    for values in sample.values:
-        # Ranks are few: how often each is drawn is quicker to count than to look at every item.
-        different, kind = np.unique(values, return_inverse=True)
-        table = np.zeros((count, len(different)))
-        np.add.at(table, (where, kind), 1)
-        passed = np.concatenate([table.sum(axis=0)[None], *(w @ table for w in weights)]).cumsum(axis=1)
-        half = (passed[:, -1:] - 1) / 2
-        middle = [different[(passed <= place).sum(axis=1)] for place in (np.floor(half), np.ceil(half))]
-        columns.append((middle[0] + middle[1]) / 2)
+    columns = [np.concatenate([_medians(some, values, where) for some in weights]) for values in sample.values]
     parts = _Parts()
     parts.add(1.0, np.stack(columns, axis=1), sample.seeds)
     return parts.estimate(parts.total(), level, None, random)
@@ -342,7 +325,9 @@ def _means(samples: Sequence[Sample], resamples: int, random: np.random.Generato
         sums[:, -1] = np.bincount(numbers, minlength=count)
         columns.append(sums)
     table = np.hstack(columns)
-    totals = np.concatenate([table.sum(axis=0)[None], *(w @ table for w in _weights(count, resamples, random))])
+    totals = np.concatenate(
+        [table.sum(axis=0)[None], *(w @ table for w in _weights(count, count - 1, resamples, random))]
+    )
     ends = np.cumsum([part.shape[1] for part in columns])
     # A draw without any item of a small sample tells nothing.
     totals = totals[(totals[:, ends - 1] > 0).all(axis=1)]
@@ -360,10 +345,19 @@ def _numbered(samples: Sequence[Sample]) -> tuple[list[NDArray[np.intp]], int]:
     return where, len(names)
 
 
-def _weights(count: int, resamples: int, random: np.random.Generator) -> Iterator[Values]:
+def _weights(count: int, drawn: int, resamples: int, random: np.random.Generator) -> Iterator[Values]:
     """How often each cluster is drawn, some draws at a time: shape (draws, clusters)."""
     rows = max(1, min(resamples, _CHUNK // count))
     for start in range(0, resamples, rows):
         here = min(rows, resamples - start)
-        draw = random.integers(count, size=(here, count - 1)) + count * np.arange(here)[:, None]
+        draw = random.integers(count, size=(here, drawn)) + count * np.arange(here)[:, None]
         yield np.bincount(draw.ravel(), minlength=here * count).reshape(here, count).astype(np.float64)
+
+
+def _medians(weights: Values, values: Values, where: NDArray[np.intp]) -> Values:
+    """The median of each draw, shape (draws,): of values whose cluster is `where`, each as often as that was drawn."""
+    order = np.argsort(values)
+    passed = weights[:, where[order]].cumsum(axis=1)
+    half = (passed[:, -1:] - 1) / 2
+    low, high = (values[order[(passed <= place).sum(axis=1)]] for place in (np.floor(half), np.ceil(half)))
+    return np.asarray((low + high) / 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,8 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlilt.data import Row
-from mlilt.evaluation.retrieval import Ranks, chance_recall, mean_reciprocal_rank, ndcg, ranks, recall
-from mlilt.evaluation.statistics import bootstrap_interval, clusters
+from mlilt.evaluation.retrieval import (
+    Concepts,
+    Embedded,
+    Placed,
+    blocks,
+    mean_reciprocal_rank,
+    numbered,
+    place,
+    ranks,
+    recall,
+)
+from mlilt.evaluation.statistics import bootstrap_interval
 from mlilt.record import Direction, Found, Interval, Retrieval
 
 EXAMPLES = 12
@@ -82,8 +92,8 @@ def evaluate(
         image: embeddings of the rows' pictures, L2-normalized, shape (rows, dim).
         tokens: of each query, how many it has.
     """
-    similarity, right = compare(rows, asked, text, image)
-    pools = {"all": (np.ones(len(asked.captions), bool), np.ones(len(rows), bool))}
+    captions, pictures = embedded(rows, asked, text, image)
+    pools = {"all": (np.ones(len(captions), bool), np.ones(len(pictures), bool))}
     sources = sorted({row.source for row in rows})
     for source in sources if len(sources) > 1 else []:
         # A source by itself is its own pool: its figures do not depend on what else was prepared.
@@ -91,22 +101,20 @@ def evaluate(
         shown = np.array([row.source == source for row in rows])
         if carried.sum() > 1 and shown.sum() > 1:
             pools[source] = (carried, shown)
-    of_text, of_image = np.array(asked.concepts), np.array([row.concept for row in rows])
     results: dict[str, Retrieval] = {}
     by_text: list[_Places] = [_Places() for _ in asked.captions]
     by_image: list[_Places] = [_Places() for _ in rows]
     for name, (t, i) in pools.items():
-        part, fits = similarity[np.ix_(t, i)], right[np.ix_(t, i)]
         ways = []
-        for scores, matching, members, concepts, table in (
-            (part, fits, t, of_text, by_text),
-            (part.T, fits.T, i, of_image, by_image),
+        for queries, pool, members, table in (
+            (captions[t], pictures[i], t, by_text),
+            (pictures[i], captions[t], i, by_image),
         ):
-            places, gains = ranks(scores, matching), ndcg(scores, matching)
-            ways.append(_direction(places, gains, matching, concepts[members].tolist()))
-            queries_asked = np.flatnonzero(members).tolist()
-            for query, place, gain in zip(queries_asked, places.tolist(), gains.tolist(), strict=True):
-                table[query].ranks[name] = place
+            placed = place(queries, pool)
+            ways.append(_direction(placed, queries.concepts))
+            members_asked = np.flatnonzero(members).tolist()
+            for query, rank, gain in zip(members_asked, placed.ranks.tolist(), placed.gains.tolist(), strict=True):
+                table[query].ranks[name] = rank
                 table[query].ndcg[name] = round(gain, 6)
         results[name] = Retrieval(text_to_image=ways[0], image_to_text=ways[1])
     about = zip(asked.captions, asked.concepts, asked.categories, tokens, strict=True)
@@ -124,9 +132,13 @@ def evaluate(
         }
         for row, found in zip(rows, by_image, strict=True)
     ]
-    spread = np.unique(np.linspace(0, len(asked.captions) - 1, min(EXAMPLES, len(asked.captions))).astype(int))
-    spaced = [_found(query, rows, asked, similarity, right) for query in spread.tolist()]
-    worst = [_found(query, rows, asked, similarity, right) for query in _surest_mistakes(similarity, right)]
+    spread = np.unique(np.linspace(0, len(captions) - 1, min(EXAMPLES, len(captions))).astype(int))
+
+    def found(query: int) -> Found:
+        return _found(query, rows, asked, captions, pictures, by_text[query].ranks["all"])
+
+    spaced = [found(query) for query in spread.tolist()]
+    worst = [found(query) for query in _surest_mistakes(captions, pictures)]
     return Evaluation(results, lines, spaced, worst)
 
 
@@ -140,8 +152,11 @@ class _Places:
 
 def glance(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArray[Any]) -> dict[str, float]:
     """A few figures over all, without intervals: what validation after each epoch needs; arguments as `evaluate`."""
-    similarity, right = compare(rows, asked, text, image)
-    by_text, by_image = ranks(similarity, right), ranks(similarity.T, right.T)
+    captions, pictures = embedded(rows, asked, text, image)
+    by_text, by_image = (
+        np.concatenate([ranks(similarity, right) for _, similarity, right in blocks(*sides)])
+        for sides in ((captions, pictures), (pictures, captions))
+    )
     return {
         "text_to_image_recall_at_10": recall(by_text, 10),
         "image_to_text_recall_at_10": recall(by_image, 10),
@@ -149,52 +164,51 @@ def glance(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArr
     }
 
 
-def compare(
-    rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Similarities of queries and pictures, and which of them belong together."""
-    right = np.array(asked.concepts)[:, None] == np.array([row.concept for row in rows])[None, :]
-    return text @ image.T, right
+def embedded(rows: Sequence[Row], asked: Queries, text: NDArray[Any], image: NDArray[Any]) -> tuple[Embedded, Embedded]:
+    """Queries and pictures, which belong together where they are of one concept; arguments as `evaluate`."""
+    of_text, of_image = numbered(asked.concepts, [row.concept for row in rows])
+    return Embedded(text, of_text), Embedded(image, of_image)
 
 
-def _surest_mistakes(similarity: NDArray[Any], right: NDArray[np.bool_]) -> list[int]:
+def _surest_mistakes(captions: Embedded, pictures: Embedded) -> list[int]:
     """Queries whose best wrong picture is furthest before the best right one, the furthest first."""
-    wrong = np.where(right, -np.inf, similarity).max(axis=1)
-    lead = wrong - np.where(right, similarity, -np.inf).max(axis=1)
+    lead = np.concatenate(
+        [
+            np.where(right, -np.inf, similarity).max(axis=1) - np.where(right, similarity, -np.inf).max(axis=1)
+            for _, similarity, right in blocks(captions, pictures)
+        ]
+    )
     return [query for query in np.argsort(-lead, kind="stable")[:EXAMPLES].tolist() if lead[query] > 0]
 
 
-def _found(
-    query: int, rows: Sequence[Row], asked: Queries, similarity: NDArray[Any], right: NDArray[np.bool_]
-) -> Found:
-    best = np.argsort(-similarity[query], kind="stable")[:SHOWN].tolist()
-    answer = int(np.where(right[query], similarity[query], -np.inf).argmax())
+def _found(query: int, rows: Sequence[Row], asked: Queries, captions: Embedded, pictures: Embedded, rank: int) -> Found:
+    similarity, right = captions.vectors[query] @ pictures.vectors.T, captions.concepts[query] == pictures.concepts
+    best = np.argsort(-similarity, kind="stable")[:SHOWN].tolist()
     return Found(
         query=asked.captions[query],
         english=asked.english[query],
         concept=asked.concepts[query],
         images=[rows[i].image_id for i in best],
-        right=[bool(right[query, i]) for i in best],
-        rank=int(ranks(similarity[query : query + 1], right[query : query + 1])[0]),
-        answer=rows[answer].image_id,
+        right=right[best].tolist(),
+        rank=rank,
+        answer=rows[int(np.where(right, similarity, -np.inf).argmax())].image_id,
     )
 
 
-def _direction(
-    places: Ranks, gains: NDArray[np.float64], right: NDArray[np.bool_], concepts: Sequence[str]
-) -> Direction:
-    def interval(values: NDArray[Any], statistic: Callable[..., Any]) -> Interval:
-        low, high = bootstrap_interval(clusters(values, concepts), lambda drawn: statistic(drawn, axis=-1))
-        return Interval(value=float(statistic(values)), low=low, high=high)
-
+def _direction(placed: Placed, concepts: Concepts) -> Direction:
+    means = np.stack([*(placed.ranks <= k for k in (1, 5, 10)), 1.0 / placed.ranks, placed.gains])
+    ends = [
+        *bootstrap_interval(means, "mean", concepts.tolist()).tolist(),
+        bootstrap_interval(placed.ranks, "median", concepts.tolist()).tolist(),
+    ]
+    values = [*means.mean(axis=1).tolist(), float(np.median(placed.ranks))]
+    names = ("recall_at_1", "recall_at_5", "recall_at_10", "mrr", "ndcg_at_10", "median_rank")
     return Direction(
-        queries=len(places),
-        pool=right.shape[1],
-        chance_recall_at_10=chance_recall(right, 10),
-        recall_at_1=interval(places <= 1, np.nanmean),
-        recall_at_5=interval(places <= 5, np.nanmean),
-        recall_at_10=interval(places <= 10, np.nanmean),
-        median_rank=interval(places, np.nanmedian),
-        mrr=interval(1.0 / places, np.nanmean),
-        ndcg_at_10=interval(gains, np.nanmean),
+        queries=len(placed.ranks),
+        pool=placed.pool,
+        chance_recall_at_10=placed.chance(10),
+        **{
+            name: Interval(value=value, low=low, high=high)
+            for name, value, (low, high) in zip(names, values, ends, strict=True)
+        },
     )

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import RR, Success, nDCG
 
-from mlilt.evaluation.retrieval import chance_recall, mean_reciprocal_rank, ndcg, ranks, recall
+from mlilt.evaluation import retrieval
+from mlilt.evaluation.retrieval import (
+    Embedded,
+    blocks,
+    chance_recall,
+    mean_reciprocal_rank,
+    ndcg,
+    numbered,
+    place,
+    ranks,
+    recall,
+)
 
 
 def rank_by_sorting(scores: list[float], right: list[bool]) -> int:
@@ -126,4 +137,32 @@ def test_chance_is_the_mean_recall_over_all_orders_of_the_pool(k: int) -> None:
     right = np.array([[True, False, False, False, False], [True, True, True, False, True]])
     orders = list(itertools.permutations(range(5)))
     hits = [[any(row[i] for i in order[:k]) for order in orders] for row in right]
-    assert chance_recall(right, k) == pytest.approx(np.mean(hits))
+    assert chance_recall(right.sum(axis=1), right.shape[1], k) == pytest.approx(np.mean(hits))
+
+
+def test_names_are_numbered_alike_in_each_list() -> None:
+    ours, theirs = numbered(["cat", "dog", "cat"], ["dog", "bird"])
+    assert ours.tolist() == [0, 1, 0]
+    assert theirs.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("block", [1, 7, 45, 2**20])
+def test_blocks_of_any_size_place_as_the_whole_matrix_does(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(block)
+    # Whole numbers, whose products are exact in any order and tie often.
+    queries = Embedded(rng.integers(-2, 3, (23, 4)).astype(np.float32), rng.integers(5, size=23))
+    pool = Embedded(rng.integers(-2, 3, (15, 4)).astype(np.float32), np.arange(15) % 5)
+    monkeypatch.setattr(retrieval, "_BLOCK", block)
+    similarity = np.array(
+        [[sum(a * b for a, b in zip(q, p, strict=True)) for p in pool.vectors] for q in queries.vectors]
+    )
+    right = np.array([[q == p for p in pool.concepts] for q in queries.concepts])
+    found = place(queries, pool)
+    np.testing.assert_array_equal(found.ranks, ranks(similarity, right))
+    np.testing.assert_allclose(found.gains, ndcg(similarity, right), atol=1e-12)
+    np.testing.assert_array_equal(found.answers, right.sum(axis=1))
+    assert found.pool == 15
+    assert found.chance(3) == pytest.approx(chance_recall(right.sum(axis=1), 15, 3))
+    sizes = [len(some) for _, some, _ in blocks(queries, pool)]
+    assert sum(sizes) == 23
+    assert max(sizes) == min(23, max(1, block // 15))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from mlilt.evaluation.statistics import (
     Estimate,
     Sample,
     bootstrap_interval,
-    clusters,
     difference,
     holm,
     median,
@@ -25,17 +25,12 @@ from mlilt.evaluation.statistics import (
 )
 
 
-def mean(draws: np.ndarray) -> np.ndarray:
-    return draws.mean(-1)
-
-
 @pytest.mark.parametrize("name", ["mean", "median"])
-def test_interval_agrees_with_scipys_percentile_bootstrap(name: str) -> None:
+def test_interval_agrees_with_scipys_percentile_bootstrap(name: Literal["mean", "median"]) -> None:
     values = np.random.default_rng(0).exponential(10, 150)
-    statistic = getattr(np, name)
-    found = bootstrap_interval(values, lambda d: statistic(d, axis=-1), resamples=20_000)
+    found = bootstrap_interval(values, name, resamples=20_000)
     expected = stats.bootstrap(
-        (values,), statistic, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
+        (values,), getattr(np, name), n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
     ).confidence_interval
     np.testing.assert_allclose(found, expected, atol=0.03 * (expected.high - expected.low) + 1e-9)
 
@@ -43,7 +38,7 @@ def test_interval_agrees_with_scipys_percentile_bootstrap(name: str) -> None:
 def test_interval_of_a_share_is_that_of_the_binomial_distribution() -> None:
     """The mean of resampled zeros and ones is a binomial variable over its count."""
     values = np.repeat([1, 0], [30, 70])
-    found = bootstrap_interval(values, mean, level=0.9, resamples=20_000)
+    found = bootstrap_interval(values, level=0.9, resamples=20_000)
     np.testing.assert_allclose(found, stats.binom.ppf([0.05, 0.95], 100, 0.3) / 100, atol=0.011)
 
 
@@ -51,7 +46,7 @@ def test_intervals_hold_about_as_often_as_they_say() -> None:
     rng = np.random.default_rng(5)
     inside = 0
     for trial in range(400):
-        low, high = bootstrap_interval(rng.normal(7, 2, 60), mean, resamples=400, seed=trial)
+        low, high = bootstrap_interval(rng.normal(7, 2, 60), resamples=400, seed=trial)
         inside += low <= 7 <= high
     # 95 % of 400, less the percentile bootstrap's small deficit at 60 values; five binomial deviations either way.
     assert 0.945 - 5 * 0.011 < inside / 400 < 0.945 + 5 * 0.011
@@ -59,34 +54,39 @@ def test_intervals_hold_about_as_often_as_they_say() -> None:
 
 def test_chunks_do_not_change_what_is_covered_and_a_seed_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(2).normal(size=100)
-    whole = bootstrap_interval(values, mean, resamples=5000)
-    assert bootstrap_interval(values, mean, resamples=5000) == whole
-    assert bootstrap_interval(values, mean, resamples=5000, seed=1) != whole
+    whole = bootstrap_interval(values, resamples=5000)
+    np.testing.assert_array_equal(bootstrap_interval(values, resamples=5000), whole)
+    assert (bootstrap_interval(values, resamples=5000, seed=1) != whole).all()
     monkeypatch.setattr(statistics, "_CHUNK", 1700)
-    np.testing.assert_allclose(bootstrap_interval(values, mean, resamples=5000), whole, atol=0.02)
+    np.testing.assert_allclose(bootstrap_interval(values, resamples=5000), whole, atol=0.02)
 
 
-def test_equal_values_have_an_interval_without_width() -> None:
-    assert bootstrap_interval(np.full(20, 4), mean) == (4, 4)
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_equal_values_have_an_interval_without_width(statistic: Literal["mean", "median"]) -> None:
+    assert bootstrap_interval(np.full(20, 4), statistic).tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_intervals_are_those_of_drawing_clusters_one_by_one(statistic: Literal["mean", "median"]) -> None:
+    rng = np.random.default_rng(3)
+    names = rng.choice(["a", "b", "c", "d", "e", "f", "g"], 25).tolist()
+    figures = rng.integers(0, 9, (3, 25)) / 4
+    members = [[i for i, name in enumerate(names) if name == one] for one in dict.fromkeys(names)]
+    draws = np.random.default_rng(11).integers(len(members), size=(500, len(members)))
+    found = bootstrap_interval(figures, statistic, names, level=0.8, resamples=500, seed=11)
+    for row, ends in zip(figures, found, strict=True):
+        values = [getattr(np, statistic)([row[i] for cluster in draw for i in members[cluster]]) for draw in draws]
+        np.testing.assert_allclose(ends, np.quantile(values, [0.1, 0.9]), atol=1e-12)
+        one = bootstrap_interval(row, statistic, names, level=0.8, resamples=500, seed=11)
+        np.testing.assert_array_equal(one, ends)
 
 
 def test_values_that_belong_together_are_drawn_together() -> None:
-    rng = np.random.default_rng(3)
-    once = rng.normal(size=80)
+    once = np.random.default_rng(3).normal(size=80)
     names = [f"concept {n}" for n in range(80)]
-    twice = clusters(np.concatenate([once, once]), [*names, *names])
-    assert twice.shape == (80, 2)
-
-    def nanmean(drawn: np.ndarray) -> np.ndarray:
-        return np.nanmean(drawn, axis=-1)
-
     # Saying everything twice makes nothing surer.
-    np.testing.assert_allclose(bootstrap_interval(twice, nanmean), bootstrap_interval(once, mean), atol=1e-12)
-
-
-def test_clusters_of_different_sizes_are_filled_up_with_nan() -> None:
-    found = clusters(np.array([1, 2, 3]), ["a", "b", "a"])
-    np.testing.assert_array_equal(found, [[1, 3], [2, np.nan]])
+    twice = bootstrap_interval(np.concatenate([once, once]), clusters=[*names, *names])
+    np.testing.assert_allclose(twice, bootstrap_interval(once), atol=1e-12)
 
 
 def sample(values: np.ndarray, seeds: Sequence[int] | None = None, members: int = 1, first: int = 0) -> Sample:

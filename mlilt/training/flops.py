@@ -86,10 +86,14 @@ class Flops:
         self.pairs = pairs
         self._on = on
 
+    def counts(self, number: int) -> bool:
+        """Whether the step of this number, from 0, is among the first. It has to be computed in one thread."""
+        return self._on and number < COUNTED_STEPS
+
     @contextlib.contextmanager
     def step(self, number: int, pairs: int) -> Iterator[None]:
-        """Counts the step that it is put around, if its number, from 0, is among the first."""
-        if not self._on or number >= COUNTED_STEPS:
+        """Counts the step that it is put around, if `counts` says so."""
+        if not self.counts(number):
             yield
             return
         with _Counter() as counter:

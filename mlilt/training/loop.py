@@ -51,6 +51,7 @@ from mlilt.training.distributed import World
 from mlilt.training.energy import Energy, EnergyMeter
 from mlilt.training.evaluate import Evaluation, Queries, evaluate, glance, queries
 from mlilt.training.flops import Flops
+from mlilt.training.lanes import Lanes
 from mlilt.training.optimizer import optimizer, schedule
 from mlilt.training.pictures import Pictures, Pixels
 from mlilt.training.resolve import resolve
@@ -448,7 +449,6 @@ class _Run:
         """All epochs, from a checkpoint if there is one."""
         descent = optimizer(dual, self.config)
         shown = self._shown(dual, found.train, store)
-        steps = Step(dual, self.config, found.train.image, shown, self.dtype, self.world)
         metrics = self.folder / record.METRICS
         first = 0
         if state is not None:
@@ -498,7 +498,14 @@ class _Run:
 
         label = f"Training {self.config.lang} {self.config.method}"
         captions = None if epochs is None else batcher.captions * epochs
-        with bar(label, captions, unit="captions", show=self.progress) as running, energy:
+        # What is compiled for one thread is not for others.
+        apart = self.device.type == "cpu" and not self.config.compile
+        with (
+            bar(label, captions, unit="captions", show=self.progress) as running,
+            energy,
+            Lanes.open(apart) as lanes,
+        ):
+            steps = Step(dual, self.config, found.train.image, shown, self.dtype, self.world, lanes)
             running.advance(self.totals.captions)
             epoch = first // batcher.steps
             while not self._over(step, total):
@@ -510,7 +517,7 @@ class _Run:
                     following = None if last else batches[place + 1]
                     energy.start()
                     with flops.step(step, len(batch.owners)):
-                        self._step(dual, descent, steps, batch, following, step, total, running)
+                        self._step(dual, descent, steps, batch, following, step, total, running, flops.counts(step))
                     step += 1
                     over = self._over(step, total)
                     if self.world.first:
@@ -546,6 +553,7 @@ class _Run:
         step: int,
         total: int | None,
         running: Bar,
+        here: bool,
     ) -> None:
         """One batch: gradient, update, and a line of metrics."""
         wall, cpu = time.perf_counter(), time.process_time()
@@ -553,7 +561,7 @@ class _Run:
         for group in descent.param_groups:
             group["lr"] = group["peak_lr"] * factor
         try:
-            value = steps.backward(batch, following)
+            value = steps.backward(batch, following, here)
             descent.step()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):

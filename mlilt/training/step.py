@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from mlilt.alignment.pairs import Pairs
 from mlilt.config import RunConfig
 from mlilt.training.batching import Batch
 from mlilt.training.distributed import World
+from mlilt.training.lanes import Lanes
 from mlilt.training.pictures import Pixels
 
 T = TypeVar("T")
@@ -32,6 +34,7 @@ class Step:
             vision tower trains, what decodes them.
         dtype: precision of matrix products.
         world: the processes that train together.
+        lanes: where captions are encoded, if not in the thread that asks.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Step:
         shown: Tensor | Pixels,
         dtype: torch.dtype,
         world: World,
+        lanes: Lanes | None = None,
     ) -> None:
         assert config.chunk_size is not None, "settings are resolved"
         self._dual = dual
@@ -50,25 +54,28 @@ class Step:
         self._shown = shown
         self._dtype = dtype
         self._world = world
+        self._lanes = lanes
         self._chunk = config.chunk_size
         self._objective = objectives.load(config.objective)
         self._smoothing = config.label_smoothing
         self._bridge_weight = config.bridge_weight
         self._trained = list(strategies.trained_parameters(dual).values())
 
-    def backward(self, batch: Batch, following: Batch | None = None) -> float:
+    def backward(self, batch: Batch, following: Batch | None = None, here: bool = False) -> float:
         """Sets the gradient of all that trains, the same in every process, and returns the batch's loss.
 
         Args:
             batch: the batch, dealt to the processes, the same in each.
             following: the next one, dealt too, whose pictures may be decoded meanwhile.
+            here: compute all in this thread, for what looks at its operations.
         """
         world = self._world
+        lanes = None if here else self._lanes
         captions, pictures = batch.shares(world.size)
         own, own_pictures = gradient.share(captions, world.rank), gradient.share(pictures, world.rank)
         places = self._image[batch.pictures]
         sides = {
-            "text": Side(self._captions(batch.tokens[own]), captions),
+            "text": Side(self._captions(batch.tokens[own], lanes), captions),
             "image": Side(self._pictures(places[own_pictures].tolist(), self._first_places(following)), pictures),
         }
         pairs = Pairs(
@@ -79,7 +86,7 @@ class Step:
         )
         terms = [Term("text", "image", pairs.positive)]
         if batch.translations:
-            sides["translation"] = Side(self._captions(batch.translations[own]), captions)
+            sides["translation"] = Side(self._captions(batch.translations[own], lanes), captions)
             terms.append(Term("text", "translation", pairs.translations, self._bridge_weight))
         for parameter in self._trained:
             parameter.grad = None
@@ -88,12 +95,12 @@ class Step:
         world.add_up([loss])
         return float(loss)
 
-    def _captions(self, tokens: Sequence[list[int]]) -> list[Callable[[], Tensor]]:
+    def _captions(self, tokens: Sequence[list[int]], lanes: Lanes | None) -> list[Callable[[], Tensor]]:
         def encode(part: Sequence[list[int]]) -> Tensor:
             with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
                 return self._dual.encode_text(part)
 
-        return self._chunks(tokens, encode)
+        return self._chunks(tokens, encode if lanes is None else functools.partial(lanes.encode, encode))
 
     def _pictures(self, places: Sequence[int], following: Sequence[int]) -> list[Callable[[], Tensor]]:
         shown = self._shown

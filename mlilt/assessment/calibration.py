@@ -9,6 +9,7 @@ import numpy as np
 from mlilt.alignment import objectives
 from mlilt.assessment._base import Asked, Measured, Subject, Thing, each_language
 from mlilt.evaluation.calibration import calibration
+from mlilt.evaluation.retrieval import compare
 from mlilt.record import RunRecord
 from mlilt.training.evaluate import embedded
 
@@ -29,12 +30,8 @@ class _Calibration:
         [one] = asked
         queries = one.queries
         captions, pictures = embedded(one.split.rows, queries, subject.text(queries.captions), subject.image(one.split))
-        found = calibration(
-            captions.vectors @ pictures.vectors.T,
-            captions.concepts[:, None] == pictures.concepts[None, :],
-            subject.about.temperature,
-            alike=pictures.concepts,
-        )
+        similarity, right = compare(captions, pictures)
+        found = calibration(similarity, right, subject.about.temperature, alike=pictures.concepts)
         curve = found.given.reliability()
         return [
             Measured(

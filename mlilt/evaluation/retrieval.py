@@ -37,24 +37,21 @@ class Embedded:
         return Embedded(self.vectors[some], self.concepts[some])
 
 
-def numbered(*names: list[str]) -> list[Concepts]:
-    """Names as numbers, the same in each of the lists: quicker to compare with each other."""
-    found: dict[str, int] = {}
-    return [np.array([found.setdefault(name, len(found)) for name in each], np.int64) for each in names]
+def compare(queries: Embedded, pool: Embedded) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Similarities of all queries with all of the pool, and which are of one concept: both of shape (queries, pool)."""
+    return queries.vectors @ pool.vectors.T, queries.concepts[:, None] == pool.concepts[None, :]
 
 
 def blocks(queries: Embedded, pool: Embedded) -> Iterator[tuple[slice, NDArray[Any], NDArray[np.bool_]]]:
     """Some queries after the other, so that memory grows with the pool and not with its square.
 
     Returns:
-        Which queries, their similarities with all of the pool, and which of it are right for them, being of the same
-        concept: both of shape (some queries, pool).
+        Which queries, and what `compare` says of them.
     """
     some = max(1, _BLOCK // max(len(pool), 1))
     for start in range(0, len(queries), some):
         which = slice(start, start + some)
-        right = queries.concepts[which, None] == pool.concepts[None, :]
-        yield which, queries.vectors[which] @ pool.vectors.T, right
+        yield which, *compare(queries[which], pool)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -85,6 +85,12 @@ class Estimate:
     p: float | None = None
 
 
+def numbered(*names: Sequence[Hashable]) -> list[NDArray[np.intp]]:
+    """Names as numbers, in order of first appearance and the same in each of the lists."""
+    found: dict[Hashable, int] = {}
+    return [np.array([found.setdefault(name, len(found)) for name in each], dtype=np.intp) for each in names]
+
+
 def bootstrap_interval(
     values: NDArray[Any],
     statistic: Literal["mean", "median"] = "mean",
@@ -109,11 +115,8 @@ def bootstrap_interval(
         Lower and upper end, shape (2,) or (figures, 2).
     """
     figures = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    where, count = np.arange(figures.shape[1]), figures.shape[1]
-    if clusters is not None:
-        names: dict[Hashable, int] = {}
-        where = np.array([names.setdefault(name, len(names)) for name in clusters], dtype=np.intp)
-        count = len(names)
+    [where] = numbered(range(figures.shape[1]) if clusters is None else clusters)
+    count = 1 + int(where.max())
     sums = np.stack([np.bincount(where, weights, count) for weights in (*figures, np.ones(len(where)))], axis=1)
     drawn = []
     for weights in _weights(count, count, resamples, np.random.default_rng(seed)):
@@ -338,11 +341,12 @@ def _numbered(samples: Sequence[Sample]) -> tuple[list[NDArray[np.intp]], int]:
     """For each sample the numbers of its items' clusters, and how many clusters there are in all."""
     if not samples:
         raise ValueError("there is no sample to estimate from")
-    names: dict[str, int] = {}
-    where = [np.array([names.setdefault(c, len(names)) for c in s.clusters], dtype=np.intp) for s in samples]
-    if len(names) < 2:
-        raise ValueError(f"all items are of one cluster, {next(iter(names))!r}: that tells nothing of how others vary")
-    return where, len(names)
+    where = numbered(*(sample.clusters for sample in samples))
+    count = 1 + max(int(each.max()) for each in where)
+    if count < 2:
+        name = samples[0].clusters[0]
+        raise ValueError(f"all items are of one cluster, {name!r}: that tells nothing of how others vary")
+    return where, count
 
 
 def _weights(count: int, drawn: int, resamples: int, random: np.random.Generator) -> Iterator[Values]:

@@ -15,13 +15,13 @@ from mlilt.evaluation.retrieval import (
     Embedded,
     Placed,
     blocks,
+    compare,
     mean_reciprocal_rank,
-    numbered,
     place,
     ranks,
     recall,
 )
-from mlilt.evaluation.statistics import bootstrap_interval
+from mlilt.evaluation.statistics import bootstrap_interval, numbered
 from mlilt.record import Direction, Found, Interval, Retrieval
 
 EXAMPLES = 12
@@ -182,7 +182,7 @@ def _surest_mistakes(captions: Embedded, pictures: Embedded) -> list[int]:
 
 
 def _found(query: int, rows: Sequence[Row], asked: Queries, captions: Embedded, pictures: Embedded, rank: int) -> Found:
-    similarity, right = captions.vectors[query] @ pictures.vectors.T, captions.concepts[query] == pictures.concepts
+    [similarity], [right] = compare(captions[query : query + 1], pictures)
     best = np.argsort(-similarity, kind="stable")[:SHOWN].tolist()
     return Found(
         query=asked.captions[query],

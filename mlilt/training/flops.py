@@ -86,18 +86,17 @@ class Flops:
         self.pairs = pairs
         self._on = on
 
-    def counts(self, number: int) -> bool:
-        """Whether the step of this number, from 0, is among the first. It has to be computed in one thread."""
-        return self._on and number < COUNTED_STEPS
-
     @contextlib.contextmanager
-    def step(self, number: int, pairs: int) -> Iterator[None]:
-        """Counts the step that it is put around, if `counts` says so."""
-        if not self.counts(number):
-            yield
+    def step(self, number: int, pairs: int) -> Iterator[bool]:
+        """Counts the step that it is put around, if its number, from 0, is among the first, and says whether it does.
+
+        What is counted has to be computed in the thread that asks.
+        """
+        if not self._on or number >= COUNTED_STEPS:
+            yield False
             return
         with _Counter() as counter:
-            yield
+            yield True
         self.total += counter.total
         self.pairs += pairs
 

@@ -516,8 +516,8 @@ class _Run:
                     last = place == len(batches) - 1
                     following = None if last else batches[place + 1]
                     energy.start()
-                    with flops.step(step, len(batch.owners)):
-                        self._step(dual, descent, steps, batch, following, step, total, running, flops.counts(step))
+                    with flops.step(step, len(batch.owners)) as counted:
+                        self._step(dual, descent, steps, batch, following, step, total, running, here=counted)
                     step += 1
                     over = self._over(step, total)
                     if self.world.first:

@@ -18,7 +18,6 @@ from mlilt.evaluation.retrieval import (
     chance_recall,
     mean_reciprocal_rank,
     ndcg,
-    numbered,
     place,
     ranks,
     recall,
@@ -138,12 +137,6 @@ def test_chance_is_the_mean_recall_over_all_orders_of_the_pool(k: int) -> None:
     orders = list(itertools.permutations(range(5)))
     hits = [[any(row[i] for i in order[:k]) for order in orders] for row in right]
     assert chance_recall(right.sum(axis=1), right.shape[1], k) == pytest.approx(np.mean(hits))
-
-
-def test_names_are_numbered_alike_in_each_list() -> None:
-    ours, theirs = numbered(["cat", "dog", "cat"], ["dog", "bird"])
-    assert ours.tolist() == [0, 1, 0]
-    assert theirs.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("block", [1, 7, 45, 2**20])

@@ -20,9 +20,16 @@ from mlilt.evaluation.statistics import (
     difference,
     holm,
     median,
+    numbered,
     ratio,
     verdict,
 )
+
+
+def test_names_are_numbered_alike_in_each_list() -> None:
+    ours, theirs = numbered(["cat", "dog", "cat"], ["dog", "bird"])
+    assert ours.tolist() == [0, 1, 0]
+    assert theirs.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("name", ["mean", "median"])

@@ -1,7 +1,11 @@
 """Captions of any length in one row, without padding; each attends to its own tokens alone.
 
 Krell et al., "Efficient Sequence Packing without Cross-contamination", 2021 (arXiv:2107.02027). Nearly all of an
-encoder's work is done token by token, on one matrix of exactly the tokens there are; attention is computed in tiles.
+encoder's work is done token by token, on one matrix of little more than the tokens there are; attention is computed in
+tiles.
+
+oneDNN makes a program for each number of rows that it multiplies, which takes as long as a few such products, and keeps
+a thousand of them in memory. So a row is filled up to one of a few lengths.
 """
 
 from __future__ import annotations
@@ -24,14 +28,16 @@ class Packed(NamedTuple):
     """Captions in one row, in the order that they came in.
 
     Attributes:
-        input_ids, position_ids: int64 of shape (1, tokens).
+        input_ids, position_ids: int64 of shape (1, tokens and filling).
         lengths: of the captions, int64.
+        tokens: of all captions; filling comes behind them.
         tiles: where they attend.
     """
 
     input_ids: Tensor
     position_ids: Tensor
     lengths: Tensor
+    tokens: int
     tiles: Tiles
 
 
@@ -56,12 +62,28 @@ def pack(ids: Sequence[Sequence[int]], encoder: nn.Module, device: torch.device)
     config: Any = encoder.config
     first = config.pad_token_id + 1 if _BEHIND_PADDING[config.model_type] else 0
     lengths = [len(each) for each in ids]
+    tokens = sum(lengths)
+    filling = _filled(tokens) - tokens
+    # A caption that nobody asks for: nothing comes from it and no gradient goes to it. The first token is as good as
+    # any, and known wherever only some of the vocabulary is.
+    row = [token for each in ids for token in each] + [token for each in ids[:1] for token in each[:1]] * filling
+    places = [first + place for length in lengths for place in range(length)] + [first] * filling
     return Packed(
-        torch.tensor([[token for each in ids for token in each]], device=device),
-        torch.tensor([[first + place for length in lengths for place in range(length)]], device=device),
+        torch.tensor([row], device=device),
+        torch.tensor([places], device=device),
         torch.tensor(lengths, device=device),
-        tiling.lay(lengths, config.num_attention_heads, device),
+        tokens,
+        tiling.lay(lengths + [filling] * bool(filling), config.num_attention_heads, device),
     )
+
+
+def _filled(tokens: int) -> int:
+    """The next number with five significant binary digits: sixteen lengths from a power of two to the next.
+
+    Where there is much to multiply, a program is soon worth its making: filling stays within a tile.
+    """
+    step = min(tiling.TILE, 1 << max(0, tokens.bit_length() - 5))
+    return -(-tokens // step) * step
 
 
 def _attention(

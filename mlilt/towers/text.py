@@ -115,7 +115,7 @@ class TextTower(nn.Module):
     def _packed(self, row: packing.Packed) -> Tensor:
         hidden = (
             self.encoder(input_ids=row.input_ids, position_ids=row.position_ids, tiles=row.tiles)
-            .last_hidden_state[0]
+            .last_hidden_state[0, : row.tokens]
             .float()
         )
         if self.pooling == "cls":

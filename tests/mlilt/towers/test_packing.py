@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from mlilt import strategies
-from mlilt.towers import text
+from mlilt.towers import packing, text
 from mlilt.towers.text import TextTower
 from mlilt.towers.tiles import TILE
 from mlilt.training import activations
@@ -31,17 +33,51 @@ def test_an_encoder_that_packs_can_still_be_given_padding(folder: str, request: 
     torch.testing.assert_close(packed, padded, rtol=1e-4, atol=1e-5)
 
 
-def test_linear_layers_compute_nothing_for_padding(xlmr_folder: Path) -> None:
+def test_linear_layers_compute_for_a_row_that_is_hardly_filled(xlmr_folder: Path) -> None:
     tower = text.load(str(xlmr_folder))
     ids = [[0, *range(5, 5 + n), 2] for n in (1, 1, 9, 4, 4, 4)]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         tower(ids)
     config = tower.encoder.config
     width, inner = config.hidden_size, config.intermediate_size
-    linear = sum(map(len, ids)) * (4 * width * width + 2 * width * inner)
-    # All 37 tokens are in two tiles, and attention alone is computed for all of them.
+    # 35 tokens, 66 if all were padded to the longest.
+    linear = 36 * (4 * width * width + 2 * width * inner)
+    # They are in two tiles, and attention alone is computed for all of these.
     between = 2 * 2 * TILE**2 * width
     assert counter.get_total_flops() == 2 * config.num_hidden_layers * (linear + between)
+
+
+@given(st.integers(0, 5000))
+def test_a_row_is_filled_up_to_one_of_a_few_lengths(tokens: int) -> None:
+    filled = packing._filled(tokens)
+    assert 0 <= filled - tokens < TILE
+    assert filled <= tokens * 17 / 16
+    assert packing._filled(filled) == filled
+
+
+def test_rows_of_a_few_hundred_tokens_have_sixteen_lengths() -> None:
+    assert len({packing._filled(tokens) for tokens in range(257, 513)}) == 16
+
+
+@pytest.mark.parametrize("tokens", [37, 38, 129, 255, 300])
+def test_filling_takes_no_part(tokens: int, mbert_folder: Path) -> None:
+    tower = text.load(str(mbert_folder))
+    tower.encoder.double().requires_grad_(True)
+    ids = [[2, *range(5, 5 + length), 3] for length in (tokens - 25, 9, 10)]
+    assert sum(map(len, ids)) == tokens
+    weights = torch.randn(len(ids), tower.width, generator=torch.Generator().manual_seed(tokens))
+    found = []
+    for packed in (True, False):
+        tower.settle(CPU, packed)
+        tower.zero_grad()
+        vectors = tower(ids)
+        (vectors * weights).sum().backward()
+        grads = [p.grad.clone() for p in tower.encoder.parameters() if p.grad is not None]
+        found.append([vectors.detach(), *grads])
+    assert len(found[0]) > 20
+    for one, other in zip(*found, strict=True):
+        # Vectors and their gradient are float32.
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
 
 
 def test_an_encoder_whose_positions_are_not_known_is_given_padding() -> None:

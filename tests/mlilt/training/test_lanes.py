@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -66,6 +67,19 @@ def test_vectors_and_gradients_are_those_of_one_thread(lanes: Lanes) -> None:
     assert {one, other} <= {"lane_0", "lane_1"}
     assert tokens + others == sum(map(len, ITEMS))
     assert abs(tokens - others) <= max(map(len, ITEMS))
+
+
+def test_threads_switch_often_for_as_long_as_there_are_lanes() -> None:
+    before = sys.getswitchinterval()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError), Lanes.open():
+            assert sys.getswitchinterval() < before / 100
+            _ = 1 / 0
+    finally:
+        torch.set_num_threads(threads)
+    assert sys.getswitchinterval() == before
 
 
 def test_halves_are_encoded_and_carried_back_at_the_same_time(lanes: Lanes) -> None:

@@ -20,8 +20,8 @@ import mlilt
 from benchmarks._table import show, spread
 from mlilt import record
 from mlilt.strategies import _low_rank
-from mlilt.towers import packing
-from mlilt.training import loop
+from mlilt.towers import packing, text
+from mlilt.training import lanes, loop
 
 ROUNDS = 3
 
@@ -38,6 +38,14 @@ class Way:
 
 WAYS = (
     Way("captions padded, not in one row", "layernorm", lambda: patch.object(packing, "fits", lambda _: False)),
+    Way("rows as long as their tokens, not filled up", "layernorm", lambda: patch.object(packing, "_filled", int)),
+    Way(
+        "norms and residuals in float32, not bfloat16",
+        "layernorm",
+        lambda: patch.object(text, "_in_precision_of_products", lambda *_: None),
+    ),
+    Way("captions in one thread, not two lanes", "layernorm", lambda: patch.object(lanes, "_LANES", 1 << 20)),
+    Way("lanes that switch as seldom as Python does", "layernorm", lambda: patch.object(lanes, "_SWITCH_S", 5e-3)),
     Way("frozen weights in float32, cast in each step", "layernorm", lambda: patch.object(loop, "store_frozen")),
     Way(
         "the whole word embedding trains, not the rows within reach",

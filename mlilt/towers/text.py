@@ -47,6 +47,8 @@ class TextTower(nn.Module):
         self.pad_id = int(tokenizer.pad_token_id or 0)
         self.learned_buffers: tuple[str, ...] = ()
         packing.register()
+        if packing.fits(encoder):
+            cast(Any, encoder).embeddings.register_forward_hook(_in_precision_of_products)
         self.settle(torch.device("cpu"))
 
     def settle(self, device: torch.device, packed: bool = True) -> None:
@@ -134,6 +136,16 @@ class TextTower(nn.Module):
             return cast(Tensor, hidden[:, 0])
         keep = attention_mask.unsqueeze(-1).to(hidden.dtype)
         return cast(Tensor, (hidden * keep).sum(1) / keep.sum(1).clamp_min(1))
+
+
+def _in_precision_of_products(module: nn.Module, given: Any, hidden: Tensor) -> Tensor:
+    """Where an encoder's blocks begin, for autocast on a CPU: its norms give what they are given.
+
+    Else all between its products would be float32, to be cast for each product, and each gradient back.
+    """
+    if hidden.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return hidden
+    return hidden.to(torch.get_autocast_dtype("cpu"))
 
 
 def _back(order: Sequence[int]) -> Tensor:

@@ -12,10 +12,11 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ from mlilt.training.device import installed
 
 # On a CPU small batches stay in its caches; the size is fixed so that a picture's features do not depend on what
 # it is encoded with.
-_BATCH = {"cpu": 8, "cuda": 128}
+_BATCH = {"cpu": 4, "cuda": 128}
 _APPEND_EVERY = 512
 _WAITING = 1024
 # What decodes pictures and computes their features.
@@ -339,3 +340,29 @@ def ensure(
         if gathered:
             flush()
     return done
+
+
+@contextlib.contextmanager
+def meanwhile(
+    store: FeatureStore,
+    tower: VisionTower,
+    pictures: Iterable[tuple[str, bytes]],
+    total: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    progress: bool = True,
+) -> Iterator[None]:
+    """Computes features, as `ensure` does, beside what is done meanwhile; if that fails, no more than are begun.
+
+    Raises:
+        PictureError: a picture cannot be decoded.
+    """
+    stop = threading.Event()
+    wanted = takewhile(lambda _: not stop.is_set(), pictures)
+    with ThreadPoolExecutor(1, "features") as pool:
+        computed = pool.submit(ensure, store, tower, wanted, total, device, dtype, progress)
+        try:
+            yield
+            computed.result()
+        finally:
+            stop.set()

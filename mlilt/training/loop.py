@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -222,20 +222,20 @@ class _Run:
         found = self._read()
         # Of training steps, counted in the first process for all of its machine.
         self.energy = EnergyMeter(self.device, gpus=int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-        tower = text.load(self.config.text, offline=self.offline, progress=self.progress)
-        text_about = _about(self.config.text, tower, tower.encoder)
         eyes = vision.load(self.config.vision, offline=self.offline, progress=self.progress)
         vision_about = _about(self.config.vision, eyes, eyes.model)
-        tower = self._trimmed(tower, found)
-        # Compiled, a row of other lengths each time would be a new program each time.
-        tower.settle(self.device, packed=not (self.config.compile and self.config.strategy != configs.FROZEN))
-        batcher = dataclasses.replace(_batcher(self.config, found), tokenize=tower.tokenize)
-        # Not before: settings that do not fit, or a tower that cannot be had, should leave all as it was.
-        if self.world.first:
-            if self.force:
-                folders.clear(self.folder)
-            configs.write(self.config, self.folder / record.CONFIG)
-        store = self._features(eyes, vision_about.sha256, found)
+        with self._features(eyes, vision_about.sha256, found) as store:
+            tower = text.load(self.config.text, offline=self.offline, progress=self.progress)
+            text_about = _about(self.config.text, tower, tower.encoder)
+            tower = self._trimmed(tower, found)
+            # Compiled, a row of other lengths each time would be a new program each time.
+            tower.settle(self.device, packed=not (self.config.compile and self.config.strategy != configs.FROZEN))
+            batcher = dataclasses.replace(_batcher(self.config, found), tokenize=tower.tokenize)
+            # Not before: settings that do not fit, or a tower that cannot be had, should leave all as it was.
+            if self.world.first:
+                if self.force:
+                    folders.clear(self.folder)
+                configs.write(self.config, self.folder / record.CONFIG)
         dual, text_account, vision_account = assemble(self.config, tower, eyes)
         self.eyes = eyes
         rows = self._reduce_embedding(tower, batcher)
@@ -357,24 +357,27 @@ class _Run:
             return tower
         return trim(tower, trimming.kept(tower.tokenizer, found.texts()))
 
-    def _features(self, eyes: VisionTower, sha256: str, found: Corpus) -> features.FeatureStore:
-        """Features of all pictures by the vision tower as it came, computing those that no run has computed yet.
+    @contextlib.contextmanager
+    def _features(self, eyes: VisionTower, sha256: str, found: Corpus) -> Iterator[features.FeatureStore]:
+        """Features of all pictures by the vision tower as it came; those that no run has computed yet are meanwhile.
 
         A vision tower that trains starts from them too; pictures to evaluate on are encoded anew.
         """
         store = features.store_for(sha256, eyes.preprocessing, eyes.width, self.dtype)
         frozen = self.config.vision_strategy == configs.FROZEN
         splits = [found.train, *(split for by in (found.validation, found.test) for split in by.values() if frozen)]
-        # On each machine one process computes, and the others find it done.
-        if distributed.local_rank() == 0:
-            wanted = corpus.joined(splits)
-            # Of runs that begin side by side one computes, too.
-            with store.computing(wanted.image_ids) as missing:
-                if missing:
-                    pictures = wanted.pictures(missing)
-                    features.ensure(store, eyes, pictures, len(missing), self.device, self.dtype, self.progress)
+        with contextlib.ExitStack() as stack:
+            # On each machine one process computes, and the others find it done.
+            if distributed.local_rank() == 0:
+                wanted = corpus.joined(splits)
+                # Of runs that begin side by side one computes, too.
+                if missing := stack.enter_context(store.computing(wanted.image_ids)):
+                    pictures, total = wanted.pictures(missing), len(missing)
+                    stack.enter_context(
+                        features.meanwhile(store, eyes, pictures, total, self.device, self.dtype, self.progress)
+                    )
+            yield store
         self.world.wait()
-        return store
 
     def _reduce_embedding(self, tower: TextTower, batcher: Batcher) -> int | None:
         """Where the word embedding trains: trains the rows alone that the data can reach. Returns how many."""

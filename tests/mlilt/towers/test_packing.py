@@ -106,6 +106,22 @@ def test_bfloat16_is_as_near_to_float32_packed_as_padded(xlmr_folder: Path) -> N
     assert (packed - exact).abs().max() <= 1.5 * (padded - exact).abs().max()
 
 
+@pytest.mark.parametrize("folder", ["xlmr_folder", "mbert_folder"])
+def test_all_between_blocks_is_in_the_precision_of_products(folder: str, request: pytest.FixtureRequest) -> None:
+    tower = text.load(str(request.getfixturevalue(folder)))
+    strategies.apply(strategies.load("layernorm"), tower.encoder, (), "it")
+    given_: dict[str, torch.dtype] = {}
+    for name, module in tower.encoder.named_modules():
+        if isinstance(module, torch.nn.LayerNorm | torch.nn.Linear):
+            module.register_forward_pre_hook(lambda _, given, name=name: given_.update({name: given[0].dtype}))
+    with torch.autocast("cpu", torch.bfloat16):
+        tower(tower.tokenize(["mbwa", "bendera ya Kenya"]))
+    assert len(given_) > 10
+    assert {name for name, dtype in given_.items() if dtype != torch.bfloat16} == {"embeddings.LayerNorm"}
+    tower(tower.tokenize(["mbwa", "bendera ya Kenya"]))
+    assert set(given_.values()) == {torch.float32}
+
+
 @pytest.mark.parametrize("checkpointed", [False, True])
 @pytest.mark.parametrize("strategy", [name for name in strategies.names() if name != "frozen"])
 def test_every_strategy_has_the_gradient_that_padding_gives(

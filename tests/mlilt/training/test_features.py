@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
+import itertools
 import json
 import signal
 import subprocess
 import sys
+import threading
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +26,7 @@ from data_prep.pipeline import Prepared
 from mlilt import data
 from mlilt.towers.vision import VisionTower
 from mlilt.training import features
-from mlilt.training.features import FeatureStore, encode, ensure, store_for
+from mlilt.training.features import FeatureStore, encode, ensure, meanwhile, store_for
 
 CPU = torch.device("cpu")
 
@@ -265,6 +268,66 @@ def test_pictures_that_cannot_be_decoded_are_told_and_not_stored(
         list(encode(eyes, [given[0][1]], CPU, torch.float32))
 
 
+def test_features_are_computed_beside_what_is_done_meanwhile(
+    eyes: VisionTower, pictures: list[tuple[str, bytes]], tmp_path: Path
+) -> None:
+    store, begun, go_on = FeatureStore(tmp_path, eyes.width), threading.Event(), threading.Event()
+
+    def waiting() -> Iterator[tuple[str, bytes]]:
+        begun.set()
+        assert go_on.wait(60)
+        yield from pictures
+
+    with meanwhile(store, eyes, waiting(), len(pictures), CPU, torch.float32, progress=False):
+        assert begun.wait(60)
+        assert not store.place()
+        go_on.set()
+    expected = torch.cat(list(encode(eyes, [picture for _, picture in pictures], CPU, torch.float32)))
+    assert torch.equal(store.read([image_id for image_id, _ in pictures]), expected.half().float())
+
+
+def test_when_what_is_done_meanwhile_fails_no_more_features_are_begun(
+    eyes: VisionTower, pictures: list[tuple[str, bytes]], tmp_path: Path
+) -> None:
+    store, enough, failed = FeatureStore(tmp_path, eyes.width), threading.Event(), threading.Event()
+    taken: list[str] = []
+
+    def endless() -> Iterator[tuple[str, bytes]]:
+        for number in itertools.count():
+            if number == 100:
+                enough.set()
+            # Beyond what is waiting to be encoded when the error comes there is nothing to take.
+            assert number < 100 or failed.wait(60)
+            taken.append(f"picture-{number}")
+            yield taken[-1], pictures[number % len(pictures)][1]
+
+    def fail() -> None:
+        assert enough.wait(60)
+        failed.set()
+        raise UserError("no such tower")
+
+    with (
+        pytest.raises(UserError, match="no such tower"),
+        meanwhile(store, eyes, endless(), 10**9, CPU, torch.float32, progress=False),
+    ):
+        fail()
+    # What was begun is done, and stays.
+    assert 0 < len(store.place()) <= len(taken)
+    assert list(store.place()) == taken[: len(store.place())]
+
+
+def test_a_picture_that_cannot_be_decoded_is_told_when_all_else_is_done(
+    eyes: VisionTower, pictures: list[tuple[str, bytes]], tmp_path: Path
+) -> None:
+    done = []
+    with (
+        pytest.raises(PictureError, match="empty"),
+        meanwhile(FeatureStore(tmp_path, eyes.width), eyes, [("a", b"")], 1, CPU, torch.float32, progress=False),
+    ):
+        done.append(True)
+    assert done
+
+
 def test_a_pictures_features_do_not_depend_on_what_it_is_encoded_with(
     eyes: VisionTower, pictures: list[tuple[str, bytes]]
 ) -> None:
@@ -277,7 +340,7 @@ def test_a_pictures_features_do_not_depend_on_what_it_is_encoded_with(
 
 
 def test_bf16_features_are_close_to_those_of_fp32(eyes: VisionTower, pictures: list[tuple[str, bytes]]) -> None:
-    encoded = [picture for _, picture in pictures][:8]
+    encoded = [picture for _, picture in pictures][:4]
     (exact,), (fast,) = (list(encode(eyes, encoded, CPU, dtype)) for dtype in (torch.float32, torch.bfloat16))
     assert fast.dtype == torch.float32
     assert torch.nn.functional.cosine_similarity(exact, fast).min() > 0.99

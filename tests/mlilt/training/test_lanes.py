@@ -70,15 +70,16 @@ def test_vectors_and_gradients_are_those_of_one_thread(lanes: Lanes) -> None:
 
 
 def test_threads_switch_often_for_as_long_as_there_are_lanes() -> None:
-    before = sys.getswitchinterval()
-    threads = torch.get_num_threads()
+    before, threads = sys.getswitchinterval(), torch.get_num_threads()
+
+    def fail() -> None:
+        assert sys.getswitchinterval() < before / 100
+        raise ZeroDivisionError
+
     torch.set_num_threads(2)
-    try:
-        with pytest.raises(ZeroDivisionError), Lanes.open():
-            assert sys.getswitchinterval() < before / 100
-            _ = 1 / 0
-    finally:
-        torch.set_num_threads(threads)
+    with pytest.raises(ZeroDivisionError), Lanes.open():
+        fail()
+    torch.set_num_threads(threads)
     assert sys.getswitchinterval() == before
 
 
